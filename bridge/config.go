@@ -1,0 +1,202 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"bridge/polygon"
+)
+
+// Config is what the bridge needs to know. Load reads it from the environment. Printed in whatever
+// way, it shows no secret.
+type Config struct {
+	APIKey    Secret
+	FeedURL   string
+	Market    polygon.Market // named by the path of FeedURL
+	Subscribe []string       // parameters, as in A.*
+
+	NATS     NATSConfig
+	DataDir  string // of the embedded NATS server; used when NATS.URL is empty
+	NATSAddr string // on which the embedded NATS server listens
+
+	Stream         string
+	StreamReplicas int
+	StreamMaxAge   time.Duration
+	StreamMaxBytes int64
+	StreamUpdate   bool // an existing stream may be changed
+
+	QueueMaxBytes int64
+	DrainTimeout  time.Duration
+
+	HTTPAddr  string // of health and metrics; empty for none
+	LogLevel  slog.Level
+	LogFormat string // FormatJSON or FormatText
+}
+
+const (
+	// leastMaxAge is how long the server remembers message ids; it refuses a stream that forgets messages sooner.
+	leastMaxAge = 2 * time.Minute
+	// leastQueue is the size of the largest frame that is read.
+	leastQueue = 16 << 20
+	// leastStream is small enough for any test and too large for a forgotten unit.
+	leastStream = 1 << 20
+)
+
+// Load reads the configuration from the environment. The error joins every problem that was found;
+// each names the variable and the remedy, and none shows a secret. It is a *ConfigError.
+func Load() (Config, error) {
+	env, err := readEnvironment()
+	p := &parser{problems: []error{err}}
+	cfg := Config{
+		APIKey:         env.APIKey,
+		FeedURL:        env.FeedURL,
+		DataDir:        env.DataDir,
+		NATSAddr:       p.address("BRIDGE_NATS_ADDR", env.NATSAddr),
+		Stream:         env.Stream,
+		StreamMaxAge:   p.duration("BRIDGE_STREAM_MAX_AGE", env.StreamMaxAge, leastMaxAge),
+		StreamMaxBytes: p.size("BRIDGE_STREAM_MAX_BYTES", env.StreamMaxBytes, leastStream),
+		QueueMaxBytes:  p.size("BRIDGE_QUEUE_MAX_BYTES", env.QueueMaxBytes, leastQueue),
+		DrainTimeout:   p.duration("BRIDGE_DRAIN_TIMEOUT", env.DrainTimeout, time.Millisecond),
+		LogLevel:       p.level("BRIDGE_LOG_LEVEL", env.LogLevel),
+		LogFormat:      p.oneOf("BRIDGE_LOG_FORMAT", env.LogFormat, FormatJSON, FormatText),
+	}
+	cfg.StreamUpdate = p.oneOf("BRIDGE_STREAM_UPDATE", env.StreamUpdate, "true", "false") == "true"
+	cfg.StreamReplicas, _ = strconv.Atoi(p.oneOf("BRIDGE_STREAM_REPLICAS", env.StreamReplicas, "1", "3", "5"))
+	if env.HTTPAddr != "off" {
+		cfg.HTTPAddr = p.address("BRIDGE_HTTP_ADDR", env.HTTPAddr)
+	}
+	p.feed(&cfg, env)
+	p.stream(&cfg)
+	cfg.NATS, err = natsConfig(env)
+	p.problem(err)
+	if cfg.NATS.URL == "" && cfg.StreamReplicas > 1 {
+		p.problem(fmt.Errorf("BRIDGE_STREAM_REPLICAS=%d needs a NATS cluster: set NATS_URL, or leave it at 1", cfg.StreamReplicas))
+	}
+	if err := errors.Join(p.problems...); err != nil {
+		return Config{}, &ConfigError{err}
+	}
+	return cfg, nil
+}
+
+// parser collects the problems of the settings that it parses.
+type parser struct{ problems []error }
+
+func (p *parser) problem(err error) {
+	if err != nil {
+		p.problems = append(p.problems, err)
+	}
+}
+
+func (p *parser) feed(cfg *Config, env environment) {
+	if cfg.APIKey.IsZero() {
+		p.problem(errors.New("POLYGON_API_KEY is not set: put your key of massive.com into it, or name a file that holds it in POLYGON_API_KEY_FILE (`bridge demo` needs no key)"))
+	}
+	// The value is not shown: people paste URLs with keys in them.
+	u, err := url.Parse(cfg.FeedURL)
+	switch {
+	case err != nil:
+		p.problem(errors.New("POLYGON_URL does not parse: want something like wss://socket.massive.com/stocks"))
+		return
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		p.problem(errors.New("POLYGON_URL has a user, a query or a fragment: want scheme, host and path only; the key belongs into POLYGON_API_KEY"))
+		return
+	case u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "":
+		p.problem(fmt.Errorf("POLYGON_URL=%s is no WebSocket: want ws:// or wss://, as in wss://socket.massive.com/stocks", cfg.FeedURL))
+		return
+	}
+	if cfg.Market, err = polygon.MarketOf(cfg.FeedURL); err != nil {
+		p.problem(fmt.Errorf("POLYGON_URL: %w", err))
+		return
+	}
+	if cfg.Subscribe, err = cfg.Market.ParseSubscription(env.Subscribe); err != nil {
+		p.problem(fmt.Errorf("POLYGON_SUBSCRIBE: %w", err))
+	}
+}
+
+func (p *parser) stream(cfg *Config) {
+	if cfg.Stream == "" {
+		cfg.Stream = strings.ToUpper(string(cfg.Market))
+	}
+	if strings.ContainsFunc(cfg.Stream, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`.*>/\`, r) }) {
+		p.problem(fmt.Errorf(`BRIDGE_STREAM=%q is no name for a stream: no blanks and none of . * > / \`, cfg.Stream))
+	}
+}
+
+func (p *parser) address(name, value string) string {
+	_, port, err := net.SplitHostPort(value)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		p.problem(fmt.Errorf("%s=%q is no address: want host:port, as in 127.0.0.1:8080, or :8080 for every interface", name, value))
+	}
+	return value
+}
+
+func (p *parser) duration(name, value string, least time.Duration) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		p.problem(fmt.Errorf("%s=%q is no duration: want a number with a unit, as in 90s, 10m or 72h", name, value))
+	} else if d < least {
+		p.problem(fmt.Errorf("%s=%s is too short: at least %s", name, value, least))
+	}
+	return d
+}
+
+func (p *parser) size(name, value string, least int64) int64 {
+	n, err := parseSize(value)
+	if err != nil {
+		p.problem(fmt.Errorf("%s=%q is no size: want bytes or a number with a unit, as in 512MiB or 20GiB", name, value))
+	} else if n < least {
+		p.problem(fmt.Errorf("%s=%s is too small: at least %dMiB", name, value, least>>20))
+	}
+	return n
+}
+
+func (p *parser) level(name, value string) slog.Level {
+	var level slog.Level
+	// slog's own parser would take "info+3" too.
+	_ = level.UnmarshalText([]byte(p.oneOf(name, strings.ToLower(value), "debug", "info", "warn", "error")))
+	return level
+}
+
+func (p *parser) oneOf(name, value string, allowed ...string) string {
+	for _, a := range allowed {
+		if value == a {
+			return value
+		}
+	}
+	p.problem(fmt.Errorf("%s=%q: want %s or %s", name, value, strings.Join(allowed[:len(allowed)-1], ", "), allowed[len(allowed)-1]))
+	return allowed[0]
+}
+
+// parseSize reads a number of bytes: 1048576, 512MiB, 20GiB, 1GB.
+func parseSize(text string) (int64, error) {
+	unit := int64(1)
+	for _, u := range []struct {
+		suffix string
+		bytes  int64
+	}{
+		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+		{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+	} {
+		if number, ok := strings.CutSuffix(text, u.suffix); ok {
+			text, unit = strings.TrimSpace(number), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	if n < 0 || n > (1<<63-1)/unit {
+		return 0, strconv.ErrRange
+	}
+	return n * unit, nil
+}
