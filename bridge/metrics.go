@@ -1,0 +1,160 @@
+package bridge
+
+import (
+	"errors"
+	"runtime"
+	"time"
+
+	"bridge/polygon"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics is what the bridge counts and measures. Every series has the label market; the other labels
+// have values from closed sets only, never a symbol. What happens for every event finds its counter
+// without a look-up by label.
+type metrics struct {
+	registerer prometheus.Registerer
+	gatherer   prometheus.Gatherer // nil when the registerer of Options cannot be read back
+
+	framesReceived   prometheus.Counter
+	continuityBreaks prometheus.Counter
+	natsConnections  prometheus.Counter
+	reconciled       prometheus.Counter
+	rollbacks        prometheus.Counter
+
+	published       prometheus.Counter
+	duplicates      prometheus.Counter
+	revisions       prometheus.Counter
+	deadLettersLost prometheus.Counter
+	publishAck      prometheus.Histogram
+	delivery        prometheus.Histogram
+	eventLag        prometheus.Histogram
+
+	events          map[*polygon.Channel]prometheus.Counter // faults are of the channel nil
+	framesDropped   *prometheus.CounterVec
+	messagesRetried *prometheus.CounterVec
+	messagesDead    *prometheus.CounterVec
+	sessionsEnded   *prometheus.CounterVec
+	sessionState    *prometheus.GaugeVec
+	subscriptions   *prometheus.GaugeVec
+}
+
+// newMetrics registers the metrics of a market. A nil registerer makes a registry of its own.
+func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	gatherer, _ := reg.(prometheus.Gatherer)
+	registerProcess(reg)
+	m := &metrics{registerer: prometheus.WrapRegistererWith(prometheus.Labels{"market": string(market)}, reg), gatherer: gatherer}
+
+	m.framesReceived = m.counter("bridge_frames_received_total", "Frames read from the feed.")
+	m.framesDropped = m.counters("bridge_frames_dropped_total", "Frames that were read and lost.", "reason")
+	m.sessionState = m.gauges("bridge_session_state", "1 for what the feed is doing, 0 for the other states.", "state")
+	m.sessionsEnded = m.counters("bridge_sessions_ended_total", "Sessions with the feed that ended, or could not be opened.", "reason")
+	m.subscriptions = m.gauges("bridge_subscriptions", "Parameters of POLYGON_SUBSCRIBE by what the feed answered.", "outcome")
+	m.continuityBreaks = m.counter("bridge_continuity_breaks_total",
+		"Bars whose accumulated volume does not follow from the symbol's bar before: a hint at missed bars or late trades, no proof.")
+	m.countEvents(market)
+
+	m.published = m.counter("bridge_messages_published_total", "Messages that the stream stored, dead letters included.")
+	m.duplicates = m.counter("bridge_messages_duplicate_total", "Messages that the stream already had.")
+	m.revisions = m.counter("bridge_revisions_total", "Published bars that were not newer than the newest of their symbol.")
+	m.messagesRetried = m.counters("bridge_messages_retried_total", "Messages that were not stored and are sent again.", "reason")
+	m.messagesDead = m.counters("bridge_messages_dead_total", "Events that could not be published and became dead letters.", "reason")
+	m.deadLettersLost = m.counter("bridge_dead_letters_lost_total", "Dead letters that the stream refused for ever.")
+	m.natsConnections = m.counter("bridge_nats_connections_total", "Connections made to NATS.")
+	m.reconciled = m.counter("bridge_messages_reconciled_total", "Messages without an ack that the stream turned out to have.")
+	m.rollbacks = m.counter("bridge_nats_rollbacks_total", "Times that NATS had lost what it had acknowledged.")
+
+	m.publishAck = m.histogram("bridge_publish_ack_seconds", "From sending a message to its ack.", ackBuckets)
+	m.delivery = m.histogram("bridge_delivery_seconds", "From reading a frame to the ack of a message in it.", ackBuckets)
+	m.eventLag = m.histogram("bridge_event_lag_seconds", "From the end of a bar's window to the ack; the vendor itself sends 2 s after the end, on delayed plans 15 minutes.", lagBuckets)
+	return m
+}
+
+var (
+	ackBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	// lagBuckets are fine where real time (2 s) and delayed plans (15 minutes and 2 s) are when all is well.
+	lagBuckets = []float64{.5, 1, 1.5, 2, 2.1, 2.25, 2.5, 3, 4, 5, 10, 30, 60, 300, 900, 902, 903, 905, 910, 930, 1200, 1800}
+)
+
+// registerProcess registers what is not of a market. Another part of the program may have done so before.
+func registerProcess(reg prometheus.Registerer) {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bridge_build_info", Help: "1, with the version of the bridge and of Go as labels.",
+		ConstLabels: prometheus.Labels{"version": Version(), "go": runtime.Version()},
+	})
+	info.Set(1)
+	for _, c := range []prometheus.Collector{info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := reg.Register(c); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+			panic(err) // two descriptions of one metric: a mistake in the program
+		}
+	}
+}
+
+// countEvents makes a counter for each channel, and one for what belongs to none.
+func (m *metrics) countEvents(market polygon.Market) {
+	received := m.counters("bridge_events_received_total", "Events in the frames read from the feed, by channel; none for what is no event.", "channel")
+	m.events = map[*polygon.Channel]prometheus.Counter{nil: received.WithLabelValues("none")}
+	for _, c := range market.Channels() {
+		m.events[c] = received.WithLabelValues(c.Type)
+	}
+}
+
+// watchQueue makes the queue's depth visible.
+func (m *metrics) watchQueue(q *queue) {
+	m.gaugeFunc("bridge_queue_records", "Frames that are read and not stored yet.", func() float64 {
+		records, _, _ := q.depth()
+		return float64(records)
+	})
+	m.gaugeFunc("bridge_queue_bytes", "Bytes of the frames that are read and not stored yet.", func() float64 {
+		_, bytes, _ := q.depth()
+		return float64(bytes)
+	})
+	m.gaugeFunc("bridge_queue_oldest_seconds", "Age of the oldest frame that is read and not stored yet. It rises whenever delivery stalls.", func() float64 {
+		_, _, oldest := q.depth()
+		return oldest.Seconds()
+	})
+}
+
+func (m *metrics) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	m.registerer.MustRegister(c)
+	return c
+}
+
+func (m *metrics) counters(name, help, label string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	m.registerer.MustRegister(c)
+	return c
+}
+
+func (m *metrics) gauges(name, help, label string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{label})
+	m.registerer.MustRegister(g)
+	return g
+}
+
+func (m *metrics) gaugeFunc(name, help string, value func() float64) {
+	m.registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+func (m *metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	m.registerer.MustRegister(h)
+	return h
+}
+
+// windowLength is the length of the windows of a kind of bar, 0 for other events.
+func windowLength(k polygon.Kind) time.Duration {
+	switch k {
+	case polygon.KindAgg:
+		return time.Second
+	case polygon.KindAgg1m:
+		return time.Minute
+	}
+	return 0
+}

@@ -1,0 +1,74 @@
+package bridge
+
+import (
+	"time"
+
+	"bridge/polygon"
+)
+
+// received counts the events of a frame.
+func (m *metrics) received(events []polygon.Event) {
+	for i := range events {
+		if !events[i].Status {
+			m.events[events[i].Channel].Inc()
+		}
+	}
+}
+
+// stored counts and times a message that the stream has.
+func (m *metrics) stored(msg *message, duplicate bool, now time.Time) {
+	m.publishAck.Observe(now.Sub(msg.sent).Seconds())
+	m.delivery.Observe(now.Sub(msg.record.at).Seconds())
+	if duplicate {
+		m.duplicates.Inc()
+		return
+	}
+	m.published.Inc()
+	switch {
+	case msg.reason != "":
+	case msg.revision:
+		m.revisions.Inc() // late by what the vendor waited for late trades: no lag of ours
+	default:
+		m.lag(&msg.event, now)
+	}
+}
+
+func (m *metrics) lag(e *polygon.Event, now time.Time) {
+	if length := windowLength(e.Channel.Kind); length > 0 {
+		end := time.UnixMilli(e.Time).Add(length)
+		m.eventLag.Observe(now.Sub(end).Seconds())
+	}
+}
+
+// dropped counts a frame that was read and is lost.
+func (m *metrics) dropped(reason string) { m.framesDropped.WithLabelValues(reason).Inc() }
+
+// retried counts a message that was not stored and is sent again.
+func (m *metrics) retried(reason string) { m.messagesRetried.WithLabelValues(reason).Inc() }
+
+// buried counts an event that becomes a dead letter.
+func (m *metrics) buried(reason string) { m.messagesDead.WithLabelValues(reason).Inc() }
+
+// lost counts a dead letter that the stream refused for ever.
+func (m *metrics) lost() { m.deadLettersLost.Inc() }
+
+// sessionEnded counts a session that ended, or that could not be opened.
+func (m *metrics) sessionEnded(reason string) { m.sessionsEnded.WithLabelValues(reason).Inc() }
+
+// enter says what the feed is doing from now on.
+func (m *metrics) enter(now State) {
+	for _, s := range []State{StateConnecting, StateSubscribing, StateStreaming, StateWaiting} {
+		value := 0.0
+		if s == now {
+			value = 1
+		}
+		m.sessionState.WithLabelValues(string(s)).Set(value)
+	}
+}
+
+// subscribed says what became of the parameters of the present session.
+func (m *metrics) subscribed(a polygon.Answer) {
+	m.subscriptions.WithLabelValues("confirmed").Set(float64(len(a.Confirmed)))
+	m.subscriptions.WithLabelValues("refused").Set(float64(len(a.Refused)))
+	m.subscriptions.WithLabelValues("silent").Set(float64(len(a.Silent)))
+}
