@@ -1,0 +1,132 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// readiness is whether the bridge does its job: it streams, and what it reads can be stored. A feed that is
+// silent is no fault, since a closed market sends nothing for hours. Any goroutine may use it.
+type readiness struct {
+	streaming atomic.Bool
+	natsUp    atomic.Bool
+}
+
+func (r *readiness) feed(streaming bool) { r.streaming.Store(streaming) }
+func (r *readiness) nats(up bool)        { r.natsUp.Store(up) }
+
+// missing lists what keeps the bridge from its job, one sentence each.
+func (r *readiness) missing() (all []string) {
+	if !r.streaming.Load() {
+		all = append(all, "the feed is not streaming")
+	}
+	if !r.natsUp.Load() {
+		all = append(all, "NATS or the stream cannot be reached: what is read waits in the queue")
+	}
+	return all
+}
+
+// closeTimeout bounds how long the last requests may take when the bridge stops.
+const closeTimeout = time.Second
+
+// web serves health and metrics.
+type web struct {
+	server *http.Server
+	addr   net.Addr
+	done   chan struct{} // closed when serving has ended
+}
+
+// startHTTP serves /healthz, /readyz and /metrics on addr. An empty addr serves nothing.
+func startHTTP(addr string, ready *readiness, m *metrics, log *slog.Logger) (*web, error) {
+	if addr == "" {
+		return &web{}, nil
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot serve health and metrics, set BRIDGE_HTTP_ADDR to another address or to off: %w", err)
+	}
+	w := &web{
+		server: &http.Server{Handler: healthMux(ready, m), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)},
+		addr:   listener.Addr(),
+		done:   make(chan struct{}),
+	}
+	go func() {
+		defer close(w.done)
+		if err := w.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("health and metrics ended", "err", err)
+		}
+	}()
+	return w, nil
+}
+
+// close stops serving, after the requests that are being answered.
+func (w *web) close() {
+	if w.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := w.server.Shutdown(ctx); err != nil {
+		_ = w.server.Close()
+	}
+	<-w.done
+}
+
+func healthMux(ready *readiness, m *metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if missing := ready.missing(); len(missing) > 0 {
+			http.Error(w, strings.Join(missing, "\n"), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	if m.gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(m.gatherer, promhttp.HandlerOpts{}))
+	}
+	return mux
+}
+
+// Healthcheck asks the bridge that serves on addr, a value of BRIDGE_HTTP_ADDR, whether it does its job. The
+// error says what is missing.
+func Healthcheck(ctx context.Context, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("BRIDGE_HTTP_ADDR=%q: %w", addr, err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	// A proxy of the environment has no business between a container and itself.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", strings.ReplaceAll(strings.TrimSpace(string(body)), "\n", "; "))
+	}
+	return nil
+}
