@@ -1,0 +1,122 @@
+package bridge
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// TestQueueGivesWhatItTook appends frames of all sizes at random, reads, acknowledges and rewinds at
+// random, and compares every record with what was appended.
+func TestQueueGivesWhatItTook(t *testing.T) {
+	const seed = 1
+	rng := rand.New(rand.NewPCG(seed, seed))
+	q := newQueue(64 << 20)
+	var frames [][]byte // frames[i] has seq i+1
+	next, acked := uint64(1), uint64(0)
+	for step := range 20000 {
+		switch rng.IntN(4) {
+		case 0, 1:
+			frame := make([]byte, rng.IntN(2000))
+			if rng.IntN(500) == 0 {
+				frame = make([]byte, rng.IntN(3*chunkBytes))
+			}
+			for i := range frame {
+				frame[i] = byte(len(frames) + i)
+			}
+			if err := q.append(frame, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			frames = append(frames, frame)
+		case 2:
+			rec, ok := q.next()
+			if ok != (next <= uint64(len(frames))) {
+				t.Fatalf("step %d: next is %v with %d of %d read", step, ok, next-1, len(frames))
+			}
+			if !ok {
+				continue
+			}
+			if rec.seq != next || !bytes.Equal(rec.frame, frames[rec.seq-1]) {
+				t.Fatalf("step %d: got record %d of %d bytes, want %d of %d bytes", step, rec.seq, len(rec.frame), next, len(frames[next-1]))
+			}
+			next++
+		case 3:
+			if next-1 > acked {
+				acked += uint64(rng.IntN(int(next - acked)))
+				q.ack(acked)
+			}
+			if rng.IntN(1000) == 0 {
+				q.rewind()
+				rec, ok := q.next()
+				if !ok {
+					continue
+				}
+				if rec.seq > acked+1 {
+					t.Fatalf("step %d: rewound to %d, but only %d are acknowledged", step, rec.seq, acked)
+				}
+				next, acked = rec.seq+1, rec.seq-1
+			}
+		}
+		var bytes int64
+		for _, f := range frames[acked:] {
+			bytes += int64(len(f))
+		}
+		if n, b, _ := q.depth(); n != len(frames)-int(acked) || b != bytes {
+			t.Fatalf("step %d: depth is %d records, %d bytes, want %d, %d", step, n, b, len(frames)-int(acked), bytes)
+		}
+	}
+}
+
+func TestQueueRefusesWhenFull(t *testing.T) {
+	q := newQueue(10)
+	for _, tt := range []struct {
+		frame string
+		want  error
+	}{
+		{"123456", nil},
+		{"12345", errQueueFull}, // the older frame stays
+		{"1234", nil},
+	} {
+		if err := q.append([]byte(tt.frame), time.Now()); !errors.Is(err, tt.want) {
+			t.Errorf("append %q: got %v, want %v", tt.frame, err, tt.want)
+		}
+	}
+	q.ack(1)
+	if err := q.append([]byte("123456"), time.Now()); err != nil {
+		t.Errorf("after an ack there is room: %v", err)
+	}
+}
+
+// TestQueueMemoryIsBounded passes many times the retained bytes through the queue.
+func TestQueueMemoryIsBounded(t *testing.T) {
+	q := newQueue(64 << 20)
+	frame := make([]byte, 20_000)
+	for range 10_000 {
+		if err := q.append(frame, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		rec, _ := q.next()
+		q.ack(rec.seq)
+	}
+	held := 0
+	for _, c := range q.chunks {
+		held += cap(c.buf)
+	}
+	if most := retainBytes + 2*chunkBytes; held > most {
+		t.Errorf("%d bytes held, want at most %d", held, most)
+	}
+}
+
+func BenchmarkQueue(b *testing.B) {
+	q := newQueue(64 << 20)
+	frame := make([]byte, 190*100)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(frame)))
+	for b.Loop() {
+		_ = q.append(frame, time.Now())
+		rec, _ := q.next()
+		q.ack(rec.seq)
+	}
+}
