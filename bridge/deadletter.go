@@ -1,0 +1,47 @@
+package bridge
+
+import (
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// maxHeader is more than the headers of any message of ours have in bytes.
+const maxHeader = 512
+
+// bury turns the head of a lane into a dead letter. A dead letter that is refused for ever, which
+// only a stream that was changed under us can do, is the one thing that is given up, and not in silence.
+func (p *publisher) bury(l *lane, reason string) {
+	m := p.takeHead(l)
+	if m.reason != "" {
+		p.metrics.lost()
+		p.log.Error("dead letter refused and dropped", "reason", reason, "n", len(m.event.Raw))
+		p.drop(m)
+		return
+	}
+	p.reportDead(m, reason)
+	m.reason, m.attempts = reason, 0
+	p.dead.push(m)
+	if p.dead.state == laneIdle {
+		p.makeReady(p.dead)
+	}
+}
+
+// reportDead counts a dead letter, and logs the first of each reason a minute with the start of it.
+func (p *publisher) reportDead(m *message, reason string) {
+	p.metrics.buried(reason)
+	raw := m.event.Raw
+	p.limited.Warn("dead "+reason, "event kept as dead letter", "reason", reason, "n", len(raw), "event", strconv.QuoteToASCII(string(raw[:min(len(raw), 120)])))
+}
+
+func deadHeader(m *message) nats.Header {
+	return nats.Header{jetstream.MsgIDHeader: {""}, headerReason: {m.reason}}
+}
+
+// cutDeadLetter cuts a dead letter to n bytes and says so in its headers.
+func cutDeadLetter(out *nats.Msg, n int) {
+	out.Header[headerLength] = []string{strconv.Itoa(len(out.Data))}
+	out.Header[headerDigest] = []string{string(appendHex(nil, digest(out.Data)))}
+	out.Data = out.Data[:max(0, n)]
+}

@@ -1,0 +1,74 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// requestTimeout bounds one request to JetStream. A cluster without a leader does not answer at all.
+	requestTimeout = 3 * time.Second
+	// longestNATSWait is between two attempts to reach NATS: a server of one's own may be asked often.
+	longestNATSWait = 5 * time.Second
+)
+
+// run keeps the publisher connected: dial, open the stream, reconcile, serve, and again. It returns
+// nil when the queue is closed and drained, and an error when ctx ends before that or, at the start,
+// when NATS or the stream is of no use as configured. Later the same refusal is waited out: an operator
+// is in mid-change, and the queue holds.
+func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error {
+	for failures := 0; ; failures++ {
+		began := time.Now()
+		err := p.connection(ctx, cfg, ready)
+		ready.nats(false)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case p.created.IsZero() && ExitCode(err) == 2:
+			return err
+		}
+		if time.Since(began) > longestNATSWait {
+			failures = 0
+		}
+		wait := backoff(failures, longestNATSWait)
+		records, _, _ := p.queue.depth()
+		p.log.Warn("nats unavailable, events wait in the queue", "err", err, "wait", wait.Round(time.Millisecond), "records", records)
+		if !sleep(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// connection is the life of one NATS connection.
+func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness) error {
+	c, err := dialLink(cfg.NATS, cfg.Stream)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+
+	stream, err := openStream(ctx, c.js, cfg)
+	if err != nil {
+		return err
+	}
+	if err := p.reconcile(ctx, stream); err != nil {
+		return err
+	}
+	p.out.maxBytes = int(c.conn.MaxPayload())
+	if limit := stream.CachedInfo().Config.MaxMsgSize; limit > 0 {
+		p.out.maxBytes = min(p.out.maxBytes, int(limit))
+	}
+	p.metrics.natsConnections.Inc()
+	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", cfg.Stream, "seq", p.acked)
+	ready.nats(true)
+
+	err = p.serve(ctx, c)
+	if errors.Is(err, errStalled) {
+		return fmt.Errorf("stream %s: %w", cfg.Stream, err)
+	}
+	return err
+}

@@ -1,0 +1,100 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// errDisconnected ends a link whose NATS connection broke.
+var errDisconnected = errors.New("nats: connection lost")
+
+// link is one NATS connection and what the publisher needs of it. It is never mended: the client's own
+// reconnect would send what it holds behind our back, before reconcile has looked at the stream.
+type link struct {
+	conn   *nats.Conn
+	js     jetstream.JetStream
+	acks   chan *nats.Msg // one place per slot and more for answers after their time; an answer without a place times out
+	window *window
+	closed chan struct{}
+	socket *socket
+
+	stream    string
+	ackPrefix []byte // how the server begins the ack of a message that is new
+}
+
+// dialLink connects and subscribes to the acks.
+func dialLink(cfg NATSConfig, stream string) (*link, error) {
+	c := &link{
+		acks:      make(chan *nats.Msg, 2*windowSize),
+		closed:    make(chan struct{}),
+		socket:    &socket{},
+		stream:    stream,
+		ackPrefix: []byte(`{"stream":"` + stream + `","seq":`),
+	}
+	conn, err := dialNATS(cfg,
+		nats.SetCustomDialer(c.socket),
+		nats.PingInterval(5*time.Second), // a server that is gone without a word is noticed in 15 s
+		nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(10*time.Second),
+		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
+	)
+	if err != nil {
+		return nil, err
+	}
+	c.conn = conn
+	if c.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
+		return nil, errors.Join(fmt.Errorf("jetstream: %w", err), c.close())
+	}
+	inbox := nats.NewInbox() + "."
+	c.window = newWindow(inbox, windowSize)
+	if _, err := conn.ChanSubscribe(inbox+"*", c.acks); err != nil {
+		return nil, errors.Join(fmt.Errorf("subscribe to acks: %w", err), c.close())
+	}
+	return c, nil
+}
+
+// err says why the connection ended.
+func (c *link) err() error {
+	if err := c.conn.LastError(); err != nil {
+		return fmt.Errorf("%w: %w", errDisconnected, err)
+	}
+	return errDisconnected
+}
+
+// close ends the connection at once, also when the server has stopped reading.
+func (c *link) close() error {
+	c.socket.abort()
+	c.conn.Close()
+	return nil
+}
+
+// socket dials for the NATS client and remembers the connection, so that close need not wait
+// for a write that the server does not take.
+type socket struct {
+	mu   sync.Mutex // guards conn
+	conn net.Conn
+}
+
+func (s *socket) Dial(network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := d.DialContext(context.Background(), network, address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn = conn
+	return conn, err
+}
+
+func (s *socket) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		_ = s.conn.SetDeadline(time.Unix(1, 0))
+	}
+}

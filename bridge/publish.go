@@ -1,0 +1,282 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"bridge/polygon"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// windowSize is how many messages may await an ack. The server stores some 100,000 a second, so this is
+	// about 20 ms of its work: enough to keep it busy, and what a lone message may have to wait behind.
+	windowSize = 2048
+	// loadedMessages bounds the messages that are taken from the queue and not settled. It is larger than the window so that
+	// one subject whose head waits does not hold up the others.
+	loadedMessages = 8 * windowSize
+	// ackTimeout is how long an ack may take before the message is sent again. A message that a change of
+	// the stream's leader swallows gets no answer at all.
+	ackTimeout = 3 * time.Second
+	// stallTimeout is how long nothing may be stored before the connection and the stream are looked at anew.
+	stallTimeout = 15 * time.Second
+	// tickEvery is how often timeouts and waiting lanes are looked at, while there are any.
+	tickEvery = 50 * time.Millisecond
+)
+
+// errStalled ends a connection on which nothing is stored any more.
+var errStalled = errors.New("no message was stored for " + stallTimeout.String())
+
+// publisher takes records from the queue and has their events stored, each once and in order per
+// subject. It fills the window, settles what is answered, and sends again what is not. It is owned
+// by one goroutine and keeps its state from one NATS connection to the next.
+type publisher struct {
+	market  polygon.Market
+	queue   *queue
+	metrics *metrics
+	log     *slog.Logger
+	limited *limiter
+
+	lanes    map[string]*lane // by subject
+	dead     *lane
+	ready    fifo[*lane]   // lanes whose head is to be sent
+	waiting  []*lane       // lanes whose head was refused
+	records  fifo[*loaded] // loaded records, oldest first
+	messages int           // in lanes, in flight or not
+	spare    *message      // settled messages, to be used again
+
+	limit   int       // how much of the window is used: halved by a refusal, widened by an ack
+	paused  time.Time // nothing is sent before: set by a refusal when the limit is down to one
+	pause   time.Duration
+	stalled time.Time // of the first refusal after the last ack; zero when the last answer was an ack
+
+	created  time.Time // of the stream that the acks came from
+	acked    uint64    // the highest sequence that was acknowledged in it
+	counted  uint64    // records up to this one are in the metrics of what was received
+	resumeTo uint64    // records up to this one may be in the stream already: see reconcile
+
+	events []polygon.Event // reused by load
+	buf    []byte          // reused for subjects and ids
+	out    outbox
+}
+
+// outbox is what send needs and uses again for each message.
+type outbox struct {
+	msg      nats.Msg
+	plain    nats.Header
+	revision nats.Header
+	maxBytes int // largest message, headers included, that the stream takes
+}
+
+func newPublisher(m polygon.Market, q *queue, mt *metrics, log *slog.Logger) *publisher {
+	p := &publisher{
+		market:  m,
+		queue:   q,
+		metrics: mt,
+		log:     log,
+		limited: newLimiter(log),
+		lanes:   make(map[string]*lane),
+		limit:   windowSize,
+		out: outbox{
+			plain:    nats.Header{jetstream.MsgIDHeader: {""}},
+			revision: nats.Header{jetstream.MsgIDHeader: {""}, headerRevision: {"true"}},
+		},
+	}
+	p.dead = p.lane([]byte(deadSubject(m)))
+	return p
+}
+
+// serve publishes over one NATS connection until the queue is closed and drained, the connection
+// ends, or ctx does. Messages that await an ack when it returns are in doubt: reconcile settles them.
+func (p *publisher) serve(ctx context.Context, c *link) error {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		p.fill(c)
+		if p.queue.drained() {
+			return nil
+		}
+		select {
+		case m := <-c.acks:
+			p.settleAll(c, m)
+		case now := <-tick.C:
+			p.expire(c, now)
+			p.resume(now)
+			if !p.stalled.IsZero() && now.Sub(p.stalled) > stallTimeout {
+				return errStalled
+			}
+		case <-p.queue.woken:
+		case <-c.closed:
+			return c.err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// fill sends heads of ready lanes while the window has room, and loads records while lanes run dry.
+func (p *publisher) fill(c *link) {
+	now := time.Now()
+	if now.Before(p.paused) {
+		return
+	}
+	for c.window.inFlight() < p.limit {
+		if p.ready.len() > 0 {
+			p.send(c, p.ready.pop(), now)
+		} else if !p.load() {
+			return
+		}
+	}
+}
+
+// send publishes the head of a lane.
+func (p *publisher) send(c *link, l *lane, now time.Time) {
+	m := l.head
+	p.buf = m.appendID(p.buf[:0])
+	header := p.out.plain
+	switch {
+	case m.reason != "":
+		header = deadHeader(m)
+	case m.revision:
+		header = p.out.revision
+	}
+	header[jetstream.MsgIDHeader][0] = string(p.buf)
+
+	out := &p.out.msg
+	out.Subject, out.Header, out.Data = l.subject, header, m.event.Raw
+	if len(out.Data)+maxHeader > p.out.maxBytes {
+		cutDeadLetter(out, p.out.maxBytes-maxHeader)
+	}
+	out.Reply = c.window.put(m)
+	l.state, m.sent = laneInFlight, now
+	m.attempts++
+	// An error here is a connection that has ended: serve hears of it by itself, and m stays in doubt.
+	_ = c.conn.PublishMsg(out)
+}
+
+// settleAll settles an answer and all others that are there already.
+func (p *publisher) settleAll(c *link, m *nats.Msg) {
+	now := time.Now()
+	for {
+		p.settle(c, m, now)
+		select {
+		case m = <-c.acks:
+		default:
+			p.release()
+			return
+		}
+	}
+}
+
+// settle takes the answer to one message.
+func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
+	m := c.window.take(answer.Subject)
+	if m == nil {
+		return // an answer after its time; the message was sent again
+	}
+	a, err := parseAck(answer, c.ackPrefix, c.stream)
+	if err != nil {
+		p.refuse(m, err, now)
+		return
+	}
+	p.acked = max(p.acked, a.seq)
+	p.stalled, p.pause = time.Time{}, 0
+	p.limit = min(p.limit+1, windowSize)
+	p.metrics.stored(m, a.duplicate, now)
+	p.done(m)
+}
+
+// done ends a message that is in the stream, and lets the next one of its subject go.
+func (p *publisher) done(m *message) {
+	p.takeHead(m.lane)
+	p.drop(m)
+}
+
+// takeHead removes the head of a lane and lets the message behind it go.
+func (p *publisher) takeHead(l *lane) *message {
+	m := l.pop()
+	l.state = laneIdle
+	if l.head != nil {
+		p.makeReady(l)
+	}
+	return m
+}
+
+// drop ends a message that is in no lane.
+func (p *publisher) drop(m *message) {
+	m.record.pending--
+	p.messages--
+	*m = message{next: p.spare}
+	p.spare = m
+}
+
+// refuse deals with a message that was not stored: it is sent again after a while, and its subject
+// waits for it, or it is a dead letter.
+func (p *publisher) refuse(m *message, err error, now time.Time) {
+	r := &refusal{reason: "other", err: err}
+	errors.As(err, &r)
+	if r.permanent {
+		p.bury(m.lane, r.reason)
+		return
+	}
+	p.metrics.retried(r.reason)
+	p.limited.Warn(r.reason, "message refused", "subject", m.lane.subject, "attempt", m.attempts, "err", r.err)
+	p.wait(m.lane, now)
+	if r.reason == "in_process" {
+		return // the server is well, it only has not decided about this one yet
+	}
+	if p.stalled.IsZero() {
+		p.stalled = now
+	}
+	if p.limit = max(1, p.limit/2); p.limit == 1 {
+		p.pause = min(max(2*p.pause, tickEvery), 2*time.Second)
+		p.paused = now.Add(p.pause)
+	}
+}
+
+// wait puts a lane aside until its head may be sent again.
+func (p *publisher) wait(l *lane, now time.Time) {
+	l.state = laneWaiting
+	l.retry = now.Add(min(tickEvery<<min(l.head.attempts, 6), 2*time.Second))
+	p.waiting = append(p.waiting, l)
+}
+
+// resume makes the waiting lanes ready whose time has come.
+func (p *publisher) resume(now time.Time) {
+	rest := p.waiting[:0]
+	for _, l := range p.waiting {
+		if now.Before(l.retry) {
+			rest = append(rest, l)
+		} else {
+			p.makeReady(l)
+		}
+	}
+	p.waiting = rest
+}
+
+// expire refuses the messages whose acks did not come in time.
+func (p *publisher) expire(c *link, now time.Time) {
+	c.window.expired(now.Add(-ackTimeout), func(m *message) { p.refuse(m, errAckTimeout, now) })
+}
+
+var errAckTimeout = &refusal{reason: "timeout", err: errors.New("no ack within " + ackTimeout.String())}
+
+func (p *publisher) makeReady(l *lane) {
+	l.state = laneReady
+	p.ready.push(l)
+}
+
+// release acknowledges to the queue the oldest records whose messages are all settled.
+func (p *publisher) release() {
+	settled := uint64(0)
+	for p.records.len() > 0 && p.records.first().pending == 0 {
+		settled = p.records.pop().seq
+	}
+	if settled > 0 {
+		p.queue.ack(settled)
+	}
+}

@@ -1,0 +1,258 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"bridge/polygon"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// delivery is a queue and a publisher at work, without a feed: the test appends the frames.
+type delivery struct {
+	t    *testing.T
+	q    *queue
+	p    *publisher
+	done chan error
+}
+
+func startDelivery(t *testing.T, cfg Config) *delivery {
+	t.Helper()
+	q := newQueue(cfg.QueueMaxBytes)
+	d := &delivery{t: t, q: q, done: make(chan error, 1)}
+	d.p = newPublisher(polygon.Stocks, q, newMetrics(nil, polygon.Stocks), quiet(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		d.done <- d.p.run(ctx, cfg, &readiness{})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-stopped
+	})
+	return d
+}
+
+// append puts frames of the tape into the queue.
+func (d *delivery) append(tp *tape, frames, events int) {
+	d.t.Helper()
+	for range frames {
+		if err := d.q.append(tp.frame(events), time.Now()); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+// settled waits until at most n records wait in the queue.
+func (d *delivery) settled(n int) {
+	d.t.Helper()
+	eventually(d.t, "the queue empties", func() error {
+		if records, _, _ := d.q.depth(); records > n {
+			return fmt.Errorf("%d records, want at most %d", records, n)
+		}
+		return nil
+	})
+}
+
+// finish closes the queue and waits for the publisher to end.
+func (d *delivery) finish() {
+	d.t.Helper()
+	d.q.close()
+	select {
+	case err := <-d.done:
+		if err != nil {
+			d.t.Fatalf("publisher: %v", err)
+		}
+	case <-time.After(2 * time.Minute):
+		records, bytes, oldest := d.q.depth()
+		d.t.Fatalf("the publisher did not end: %d records, %d bytes, oldest %v", records, bytes, oldest)
+	}
+}
+
+// TestStreamIsCompleteAfter has faults strike in the middle of a full window. Afterwards the stream has
+// every event once, in order per subject, as sent.
+func TestStreamIsCompleteAfter(t *testing.T) {
+	const frames, events = 300, 20
+	for _, tt := range []struct {
+		name  string
+		fault func(*testing.T, *delivery, *tape, *natsServer, *proxy)
+	}{
+		{"nothing", func(*testing.T, *delivery, *tape, *natsServer, *proxy) {}},
+		{"server killed and restarted", func(t *testing.T, d *delivery, tp *tape, s *natsServer, _ *proxy) {
+			s.kill()
+			d.append(tp, frames, events)
+			s.up()
+		}},
+		{"connection cut, three times", func(t *testing.T, d *delivery, tp *tape, _ *natsServer, px *proxy) {
+			for range 3 {
+				px.cut()
+				d.append(tp, frames, events)
+				d.settled(frames / 2)
+			}
+		}},
+		{"acks lost, then cut", func(t *testing.T, d *delivery, tp *tape, s *natsServer, px *proxy) {
+			d.settled(0)
+			before := tp.events()
+			px.setDeaf(true)
+			d.append(tp, frames, events)
+			stored(t, s.url, before+20)
+			px.cut()
+			px.setDeaf(false)
+		}},
+		{"acks lost until they time out", func(t *testing.T, d *delivery, tp *tape, s *natsServer, px *proxy) {
+			retried := d.p.metrics.retries()
+			px.setDeaf(true)
+			d.append(tp, frames, events)
+			eventually(t, "an ack times out", func() error {
+				if d.p.metrics.retries() == retried {
+					return fmt.Errorf("no retry")
+				}
+				return nil
+			})
+			px.setDeaf(false)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newNATS(t).up()
+			px := newProxy(t, s.url)
+			d := startDelivery(t, testConfig(px.url()))
+			tp := newTape(1)
+			d.append(tp, frames, events)
+			d.settled(frames / 2)
+			tt.fault(t, d, tp, s, px)
+			d.append(tp, frames, events)
+			d.finish()
+			tp.check(t, s.url)
+		})
+	}
+}
+
+// stored waits until the stream has at least n messages.
+func stored(t *testing.T, url string, n int) {
+	t.Helper()
+	js := connect(t, url)
+	eventually(t, fmt.Sprintf("%d messages are stored", n), func() error {
+		stream, err := js.Stream(t.Context(), "STOCKS")
+		if err != nil {
+			return err
+		}
+		if have := stream.CachedInfo().State.Msgs; have < uint64(n) {
+			return fmt.Errorf("%d messages", have)
+		}
+		return nil
+	})
+}
+
+// TestFullStreamHoldsTheQueue: a stream that refuses what is new loses nothing; when there is room
+// again everything arrives.
+func TestFullStreamHoldsTheQueue(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	js := connect(t, s.url)
+	cfg := testConfig(s.url)
+	full := streamConfig(cfg)
+	full.Discard, full.MaxBytes, full.DenyDelete = jetstream.DiscardNew, 200_000, false
+	if _, err := js.CreateStream(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	d := startDelivery(t, cfg)
+	tp := newTape(2)
+	d.append(tp, 300, 20)
+	eventually(t, "the stream refuses", func() error {
+		if d.p.metrics.retries() == 0 {
+			return fmt.Errorf("no refusal")
+		}
+		return nil
+	})
+	full.MaxBytes = 1 << 30
+	if _, err := js.UpdateStream(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	d.finish()
+	tp.check(t, s.url)
+}
+
+// TestDuplicateWindowIsNotLeantOn: what was in flight when the server died is settled by what the
+// stream has, not by the server's memory of ids, which here is gone.
+func TestDuplicateWindowIsNotLeantOn(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	px := newProxy(t, s.url)
+	cfg := testConfig(px.url())
+	short := streamConfig(cfg)
+	short.Duplicates = 100 * time.Millisecond // the least that the server takes
+	if _, err := connect(t, s.url).CreateStream(t.Context(), short); err != nil {
+		t.Fatal(err)
+	}
+	d := startDelivery(t, cfg)
+	tp := newTape(3)
+	tp.fresh = true
+	d.append(tp, 100, 1)
+	d.settled(0)
+	px.setDeaf(true)
+	d.append(tp, 1, 40)
+	stored(t, s.url, 110)
+	s.kill()
+	px.cut()
+	px.setDeaf(false)
+	s.up()
+	d.finish()
+	tp.check(t, s.url)
+}
+
+// TestLostAcknowledgedMessagesAreSentAgain takes the server back to an earlier state of its disk, as a power
+// cut does to one that had not synced. The records that the queue keeps fill the hole.
+func TestLostAcknowledgedMessagesAreSentAgain(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	d := startDelivery(t, testConfig(s.url))
+	tp := newTape(4)
+	d.append(tp, 100, 20)
+	d.settled(0)
+	s.kill()
+	earlier := s.saveStore()
+	s.up()
+	d.append(tp, 200, 20)
+	d.settled(0)
+	s.kill()
+	s.restoreStore(earlier)
+	s.up()
+	d.append(tp, 100, 20)
+	d.finish()
+	tp.check(t, s.url)
+}
+
+// TestLeaderKilled kills the stream's leader in a real cluster of three, with the window full, and again.
+func TestLeaderKilled(t *testing.T) {
+	t.Parallel()
+	servers := newCluster(t)
+	urls := ""
+	for _, s := range servers {
+		s.start()
+		urls += s.url + ","
+	}
+	for _, s := range servers {
+		s.reachable()
+	}
+	cfg := testConfig(urls[:len(urls)-1])
+	cfg.StreamReplicas = 3
+	d := startDelivery(t, cfg)
+	tp := newTape(5)
+	for range 2 {
+		d.append(tp, 300, 20)
+		d.settled(150)
+		leader := leaderOf(t, servers)
+		leader.kill()
+		d.append(tp, 300, 20)
+		d.settled(300)
+		leader.up()
+		d.settled(0)
+	}
+	d.finish()
+	tp.check(t, servers[0].url)
+}

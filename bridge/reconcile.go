@@ -1,0 +1,190 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"bridge/polygon"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// reconcile settles, before anything is published on a new connection, every doubt that the last one
+// left. At most one message per subject was in flight, so the last message of each subject in the
+// stream tells what became of it, whatever the server remembers of message ids.
+func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) error {
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
+	}
+	last, err := lastMessages(ctx, stream, string(p.market)+".>")
+	if err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
+	same := info.Created.Equal(p.created)
+	switch {
+	case p.created.IsZero():
+		p.learn(last)
+	case same && info.State.LastSeq < p.acked:
+		p.log.Error("the server lost acknowledged messages, sending again what is kept",
+			"seq", info.State.LastSeq, "acked", p.acked)
+		p.metrics.rollbacks.Inc()
+		p.rewind(last)
+	}
+	p.settleDoubts(last)
+	p.created, p.acked = info.Created, info.State.LastSeq
+	p.limit, p.paused, p.pause, p.stalled = windowSize, time.Time{}, 0, time.Time{}
+	return nil
+}
+
+// settleDoubts ends the messages that were sent and are in the stream, and makes all others ready.
+func (p *publisher) settleDoubts(last map[string]string) {
+	p.ready, p.waiting = fifo[*lane]{}, p.waiting[:0]
+	for _, l := range p.lanes {
+		l.state = laneIdle
+		if m := l.head; m != nil {
+			p.makeReady(l)
+		}
+	}
+	for n := p.ready.len(); n > 0; n-- {
+		l := p.ready.pop()
+		if m := l.head; m.attempts > 0 && last[l.subject] == string(m.appendID(p.buf[:0])) {
+			p.metrics.reconciled.Inc()
+			p.done(m)
+		} else {
+			p.makeReady(l)
+		}
+	}
+	p.release()
+}
+
+// rewind goes back to the oldest record that the queue keeps. The events of each subject up to its
+// last one in the stream are there; those behind it are sent again.
+func (p *publisher) rewind(last map[string]string) {
+	for _, l := range p.lanes {
+		l.head, l.tail, l.stored, l.newest, l.accumulated = nil, nil, position{}, 0, 0
+	}
+	p.learn(last)
+	p.records, p.messages, p.spare = fifo[*loaded]{}, 0, nil
+
+	p.queue.rewind()
+	for {
+		rec, ok := p.queue.next()
+		if !ok {
+			break
+		}
+		p.resumeTo = rec.seq
+		p.events = p.market.Split(p.events[:0], rec.frame)
+		for i := range p.events {
+			p.mark(&p.events[i], position{rec.seq, i}, last)
+		}
+	}
+	p.queue.rewind()
+}
+
+// mark notes the place of an event that is the last of its subject in the stream. Of identical
+// copies the first counts: the server stored that one, and dropped the others.
+func (p *publisher) mark(e *polygon.Event, at position, last map[string]string) {
+	var l *lane
+	m := message{event: *e, digest: digest(e.Raw)}
+	switch {
+	case e.Status:
+		return
+	case p.unfit(e) != "":
+		l, m.reason = p.dead, p.unfit(e)
+	default:
+		p.buf = appendSubject(p.buf[:0], p.market, e.Channel.Kind, e.Symbol)
+		l = p.lane(p.buf)
+	}
+	if l.stored == (position{}) && last[l.subject] == string(m.appendID(p.buf[:0])) {
+		l.stored = at
+	}
+}
+
+// learn takes the newest bar of each symbol from the stream, so that a correction is known as one
+// after a restart as well.
+func (p *publisher) learn(last map[string]string) {
+	for subject, id := range last {
+		kind, _, _ := strings.Cut(strings.TrimPrefix(subject, string(p.market)+"."), ".")
+		if !polygon.Kind(kind).Aggregate() {
+			continue
+		}
+		parts := strings.Split(id, ".") // ev, the symbol's parts, window start, digest
+		if len(parts) < 4 {
+			continue
+		}
+		if start, err := strconv.ParseInt(parts[len(parts)-2], 10, 64); err == nil {
+			p.lane([]byte(subject)).newest = start
+		}
+	}
+}
+
+// lastMessages returns the message id of the last message of every subject that matches the filter.
+func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (map[string]string, error) {
+	for attempt := 0; ; attempt++ {
+		info, err := stream.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		last, highest, err := readLast(ctx, stream, filter)
+		if err != nil {
+			return nil, err
+		}
+		// In a cluster the answers may come from a server that lags behind the stream's leader. After a
+		// deletion of the newest message the sequence stays short for good, hence the bound.
+		if highest >= info.State.LastSeq || info.State.Msgs == 0 || attempt == 10 {
+			return last, nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// readLast does it once, and also returns the highest sequence that it saw.
+func readLast(ctx context.Context, stream jetstream.Stream, filter string) (map[string]string, uint64, error) {
+	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
+		AckPolicy:         jetstream.AckNonePolicy,
+		FilterSubject:     filter,
+		HeadersOnly:       true,
+		MemoryStorage:     true,
+		Replicas:          1,
+		InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("create consumer: %w", err)
+	}
+	defer func() { _ = stream.DeleteConsumer(context.WithoutCancel(ctx), consumer.CachedInfo().Name) }()
+	pending := int(consumer.CachedInfo().NumPending)
+	last, highest := make(map[string]string, pending), uint64(0)
+	for pending > 0 {
+		batch, err := consumer.Fetch(min(pending, 5000), jetstream.FetchMaxWait(5*time.Second))
+		if err != nil {
+			return nil, 0, fmt.Errorf("fetch: %w", err)
+		}
+		before := pending
+		for m := range batch.Messages() {
+			meta, err := m.Metadata()
+			if err != nil {
+				return nil, 0, fmt.Errorf("fetch: %w", err)
+			}
+			last[m.Subject()] = m.Headers().Get(jetstream.MsgIDHeader)
+			highest = max(highest, meta.Sequence.Stream)
+			pending = int(meta.NumPending)
+		}
+		if err := batch.Error(); err != nil {
+			return nil, 0, fmt.Errorf("fetch: %w", err)
+		}
+		if pending == before {
+			return nil, 0, errors.New("fetch: the server sent nothing")
+		}
+	}
+	return last, highest, nil
+}

@@ -1,0 +1,161 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// duplicateWindow is how long the server remembers message ids. Longer costs it memory (some 130
+	// bytes an id); what is older is the business of reconcile.
+	duplicateWindow = 2 * time.Minute
+	// maxMessageBytes is the stream's limit for one message. The feed's largest events have a few hundred bytes.
+	maxMessageBytes = 64 << 10
+	// leastMessageBytes is the smallest limit with which a dead letter is still worth keeping.
+	leastMessageBytes = 4 << 10
+)
+
+// streamConfig is the stream as the bridge makes it.
+func streamConfig(cfg Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        cfg.Stream,
+		Description: "events of the " + string(cfg.Market) + " feed, as sent",
+		Subjects:    []string{string(cfg.Market) + ".>"},
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardOld,
+		MaxAge:      cfg.StreamMaxAge,
+		MaxBytes:    cfg.StreamMaxBytes,
+		MaxMsgSize:  maxMessageBytes,
+		Storage:     jetstream.FileStorage,
+		Replicas:    cfg.StreamReplicas,
+		Duplicates:  min(duplicateWindow, cfg.StreamMaxAge),
+		Compression: jetstream.S2Compression,
+		AllowDirect: true,
+		DenyDelete:  true,
+	}
+}
+
+// openStream returns the stream, made when it is absent. One that is there is never changed in
+// silence: what breaks the promise is an error that names the mending command, unless the
+// configuration says that the bridge may apply it.
+func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstream.Stream, error) {
+	want := streamConfig(cfg)
+	stream, err := js.Stream(ctx, cfg.Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, want)
+		if err != nil {
+			return nil, explainCreate(ctx, js, want, err)
+		}
+		return stream, nil
+	}
+	if err != nil {
+		return nil, explainStream(fmt.Errorf("open stream %s: %w", cfg.Stream, err))
+	}
+	have := stream.CachedInfo().Config
+	faults := streamFaults(have, want)
+	if len(faults) == 0 {
+		return stream, nil
+	}
+	if !cfg.StreamUpdate {
+		return nil, &StreamError{cfg.Stream, faults}
+	}
+	mended := have
+	for _, f := range faults {
+		f.mend(&mended)
+	}
+	stream, err = js.UpdateStream(ctx, mended)
+	if err != nil {
+		return nil, &ConfigError{fmt.Errorf("BRIDGE_STREAM_UPDATE: update stream %s: %w", cfg.Stream, err)}
+	}
+	return stream, nil
+}
+
+// StreamError says that the stream exists and differs from what the promise needs.
+type StreamError struct {
+	Stream string
+	faults []streamFault
+}
+
+func (e *StreamError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "stream %s exists and cannot keep the promise:", e.Stream)
+	flags := ""
+	for _, f := range e.faults {
+		fmt.Fprintf(&b, " %s;", f.what)
+		if f.flag == "" {
+			flags = ""
+			fmt.Fprintf(&b, " this cannot be changed in place: set BRIDGE_STREAM to another name, or back up and remove the stream")
+			return b.String()
+		}
+		flags += " " + f.flag
+	}
+	fmt.Fprintf(&b, " mend it with `nats stream edit %s%s`, or set BRIDGE_STREAM_UPDATE=true", e.Stream, flags)
+	return b.String()
+}
+
+// streamFault is one setting of an existing stream with which something could be lost.
+type streamFault struct {
+	what string
+	flag string // of `nats stream edit`; "" when the server does not allow the change
+	mend func(*jetstream.StreamConfig)
+}
+
+// streamFaults compares a stream with what the promise needs. Limits of age, size and replicas are
+// the operator's to choose, and so is the length of the duplicate window.
+func streamFaults(have, want jetstream.StreamConfig) (faults []streamFault) {
+	add := func(wrong bool, what, flag string, mend func(*jetstream.StreamConfig)) {
+		if wrong {
+			faults = append(faults, streamFault{what, flag, mend})
+		}
+	}
+	for _, subject := range want.Subjects {
+		add(!slices.Contains(have.Subjects, subject), "it does not have the subjects "+subject,
+			"--subjects="+strings.Join(append(slices.Clone(have.Subjects), subject), ","),
+			func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, subject) })
+	}
+	add(have.Retention != want.Retention, "its retention is "+have.Retention.String()+", not limits", "", nil)
+	add(have.Storage != want.Storage, "its storage is "+have.Storage.String()+", not file", "", nil)
+	add(have.Mirror != nil, "it is a mirror", "", nil)
+	add(have.Sealed, "it is sealed", "", nil)
+	add(have.NoAck, "it does not acknowledge", "--ack", func(c *jetstream.StreamConfig) { c.NoAck = false })
+	add(have.MaxMsgsPerSubject > 0, fmt.Sprintf("it keeps only %d messages a subject, so versions of bars are lost", have.MaxMsgsPerSubject),
+		"--max-msgs-per-subject=-1", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = -1 })
+	add(have.MaxMsgSize > 0 && have.MaxMsgSize < leastMessageBytes, fmt.Sprintf("its largest message has %d bytes", have.MaxMsgSize),
+		fmt.Sprintf("--max-msg-size=%d", maxMessageBytes), func(c *jetstream.StreamConfig) { c.MaxMsgSize = maxMessageBytes })
+	add(have.SubjectTransform != nil, "it changes subjects", "", nil)
+	return faults
+}
+
+// explainCreate says what to do about a stream that could not be made.
+func explainCreate(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, err error) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return explainStream(fmt.Errorf("create stream %s: %w", want.Name, err))
+	}
+	const codeSubjectOverlap = 10065
+	switch api.ErrorCode {
+	case codeSubjectOverlap:
+		other, nameErr := js.StreamNameBySubject(ctx, want.Subjects[0])
+		if nameErr != nil {
+			other = "another stream"
+		}
+		return &ConfigError{fmt.Errorf("create stream %s: %s has subjects that overlap with %s; set BRIDGE_STREAM=%[2]s to publish into it, or take the subjects from it with `nats stream edit`", want.Name, other, want.Subjects[0])}
+	case codeStorageExceeded, codeInsufficient, codeMemoryExceeded, codeAccountExceeded:
+		return &ConfigError{fmt.Errorf("create stream %s: the server has no room for BRIDGE_STREAM_MAX_BYTES=%d with BRIDGE_STREAM_REPLICAS=%d: lower it, or raise the server's JetStream limits (%w)", want.Name, want.MaxBytes, want.Replicas, err)}
+	}
+	return explainStream(fmt.Errorf("create stream %s: %w", want.Name, err))
+}
+
+// explainStream adds the remedy where JetStream itself is missing.
+func explainStream(err error) error {
+	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return &ConfigError{fmt.Errorf("%w: start the server at NATS_URL with JetStream (nats-server -js)", err)}
+	}
+	return err
+}
