@@ -1,0 +1,185 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"bridge/polygon"
+)
+
+// State is what a feed is doing, as it appears in metrics.
+type State string
+
+const (
+	StateConnecting  State = "connecting"
+	StateSubscribing State = "subscribing"
+	StateStreaming   State = "streaming"
+	StateWaiting     State = "waiting"
+)
+
+const (
+	// provenAfter is the life after which a session counts as good. auth_success alone proves nothing: the
+	// vendor may still end the connection because of its limit of connections.
+	provenAfter = 30 * time.Second
+	// cooldown is the wait where coming back soon makes it worse: another process holds the key's one
+	// connection, and two that dial without pause end each other's for ever.
+	cooldown = 60 * time.Second
+	// longestFeedWait is between two attempts to reach the feed.
+	longestFeedWait = 30 * time.Second
+)
+
+// errNothingSubscribed ends a session in which no parameter was accepted.
+var errNothingSubscribed = errors.New("no parameter of POLYGON_SUBSCRIBE was accepted")
+
+// feed is the succession of sessions with the vendor. It reads frames into the queue and does nothing
+// that could make it wait: the vendor drops slow readers.
+type feed struct {
+	cfg     Config
+	queue   *queue
+	metrics *metrics
+	log     *slog.Logger
+	limited *limiter
+	ready   *readiness
+	frames  int // read in this session
+}
+
+// run keeps a session going until ctx ends, which is success, or the feed refuses the key.
+func (f *feed) run(ctx context.Context) error {
+	for failures := 0; ; failures++ {
+		f.enter(StateConnecting)
+		began := time.Now()
+		f.frames = 0
+		err := f.session(ctx)
+		f.ready.feed(false)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, polygon.ErrAuth) {
+			return explainAuth(err)
+		}
+		f.metrics.sessionEnded(endReason(err))
+		if time.Since(began) > provenAfter {
+			failures = 0
+		}
+		wait := backoff(failures, longestFeedWait)
+		if needsCooldown(err) {
+			wait = cooldown/2 + jitter(cooldown)
+		}
+		f.enter(StateWaiting)
+		f.log.Warn("session ended", "n", f.frames, "wait", wait.Round(time.Millisecond), "err", explainSession(err))
+		if !sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// session is one connection, from dial to close.
+func (f *feed) session(ctx context.Context) error {
+	conn, err := polygon.Dial(ctx, f.cfg.FeedURL, polygon.DialOptions{
+		Key:      f.cfg.APIKey.Reveal(),
+		OnStatus: f.status,
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+
+	f.enter(StateSubscribing)
+	answer, err := conn.Subscribe(ctx, f.cfg.Subscribe, f.deliver)
+	if err != nil {
+		return err
+	}
+	f.report(answer)
+	if len(answer.Confirmed) == 0 {
+		return errNothingSubscribed
+	}
+
+	f.enter(StateStreaming)
+	f.ready.feed(true)
+	f.log.Info("session streaming", "n", len(answer.Confirmed))
+	for {
+		frame, err := conn.Read(ctx)
+		if err != nil {
+			return err
+		}
+		f.deliver(frame)
+	}
+}
+
+// deliver puts a frame into the queue. When the queue is full the frame is lost, and that is loud.
+func (f *feed) deliver(frame []byte) {
+	f.frames++
+	f.metrics.framesReceived.Inc()
+	if err := f.queue.append(frame, time.Now()); err != nil {
+		f.metrics.dropped("queue_full")
+		f.limited.Error("queue_full", "frame lost: the queue is full, see BRIDGE_QUEUE_MAX_BYTES", "err", err, "n", len(frame))
+	}
+}
+
+// report names the parameters that the feed does not serve.
+func (f *feed) report(a polygon.Answer) {
+	f.metrics.subscribed(a)
+	if len(a.Refused) > 0 {
+		f.log.Error("subscription refused: not in the plan of POLYGON_API_KEY", "channel", strings.Join(a.Refused, ","))
+	}
+	if len(a.Silent) > 0 {
+		f.log.Error("subscription not answered: the feed may not know the channel, check POLYGON_SUBSCRIBE", "channel", strings.Join(a.Silent, ","))
+	}
+}
+
+// status logs what the feed says outside of the handshake.
+func (f *feed) status(s polygon.Status) {
+	f.log.Debug("status received", "state", s.Status, "message", s.Message)
+}
+
+func (f *feed) enter(s State) { f.metrics.enter(s) }
+
+// needsCooldown reports whether dialling again soon would make it worse or change nothing.
+func needsCooldown(err error) bool {
+	return errors.Is(err, polygon.ErrMaxConnections) || errors.Is(err, polygon.ErrNotEntitled) || errors.Is(err, errNothingSubscribed)
+}
+
+// endReason is the metric label for the end of a session.
+func endReason(err error) string {
+	switch {
+	case errors.Is(err, polygon.ErrMaxConnections):
+		return "max_connections"
+	case errors.Is(err, polygon.ErrNotEntitled), errors.Is(err, errNothingSubscribed):
+		return "not_entitled"
+	case errors.Is(err, polygon.ErrSilent):
+		return "silent"
+	case errors.Is(err, polygon.ErrAuthTimeout):
+		return "auth_timeout"
+	}
+	var dial *polygon.DialError
+	if errors.As(err, &dial) {
+		return "dial"
+	}
+	return "disconnected"
+}
+
+// explainSession adds the remedy to the errors that a person can mend.
+func explainSession(err error) error {
+	var dial *polygon.DialError
+	switch {
+	case errors.Is(err, polygon.ErrMaxConnections):
+		return fmt.Errorf("%w: another process is connected with this POLYGON_API_KEY; the vendor allows one connection", err)
+	case errors.Is(err, polygon.ErrNotEntitled):
+		return fmt.Errorf("%w: set POLYGON_URL to the delayed feed, wss://delayed.massive.com/stocks, or sign the agreements of the plan", err)
+	case errors.As(err, &dial):
+		return fmt.Errorf("%w: check POLYGON_URL and the network", err)
+	}
+	return err
+}
+
+// explainAuth says which setting the vendor refused.
+func explainAuth(err error) error {
+	if errors.Is(err, polygon.ErrNoWebSocketAccess) {
+		return fmt.Errorf("%w: the plan of POLYGON_API_KEY has no WebSocket access to this market", err)
+	}
+	return fmt.Errorf("%w: check POLYGON_API_KEY", err)
+}
