@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/coder/websocket"
 )
@@ -101,14 +102,17 @@ func TestReadEndsWithItsContext(t *testing.T) {
 }
 
 func TestContextThatEndsBetweenReadsHarmsNobody(t *testing.T) {
-	c := dial(t, serve(t, func(p *peer) { p.greet(); p.send("[1]", "[2]"); p.wait() }), DialOptions{})
-	for _, want := range []string{"[1]", "[2]"} {
-		ctx, cancel := context.WithCancel(t.Context())
-		if frame, err := c.Read(ctx); err != nil || string(frame) != want {
-			t.Errorf("got %q and %v, want %s", frame, err, want)
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, "ws://feed/stocks", DialOptions{HTTPClient: pipe(t, nil, func(p *peer) { p.greet(); p.send("[1]", "[2]"); p.wait() })})
+		for _, want := range []string{"[1]", "[2]"} {
+			ctx, cancel := context.WithCancel(t.Context())
+			if frame, err := c.Read(ctx); err != nil || string(frame) != want {
+				t.Errorf("got %q and %v, want %s", frame, err, want)
+			}
+			cancel()
+			synctest.Wait() // whatever the end of ctx does is done
 		}
-		cancel()
-	}
+	})
 }
 
 func TestCloseSaysGoodbyeAndEndsRead(t *testing.T) {

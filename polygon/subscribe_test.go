@@ -172,11 +172,23 @@ func TestSubscribeSendsSmallChunks(t *testing.T) {
 	}
 }
 
-func TestNextChunkAlwaysTakesOne(t *testing.T) {
-	huge := strings.Repeat("X", chunkBytes+1)
-	chunk, rest := nextChunk([]string{huge, "A"})
-	if len(chunk) != 1 || len(rest) != 1 {
-		t.Errorf("got %d and %d parameters, want 1 and 1", len(chunk), len(rest))
+func TestNextChunk(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		params []string
+		want   int
+	}{
+		{"many short ones", slices.Repeat([]string{"A.X"}, 450), chunkParams},
+		{"few long ones", slices.Repeat([]string{strings.Repeat("X", 1000)}, 450), 4},
+		{"one that is too long", []string{strings.Repeat("X", chunkBytes+1), "A.X"}, 1},
+		{"the last ones", []string{"A.X", "A.Y"}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			chunk, rest := nextChunk(tt.params)
+			if len(chunk) != tt.want || len(chunk)+len(rest) != len(tt.params) {
+				t.Errorf("got %d parameters and %d left, want %d of %d", len(chunk), len(rest), tt.want, len(tt.params))
+			}
+		})
 	}
 }
 
