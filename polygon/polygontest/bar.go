@@ -2,12 +2,13 @@ package polygontest
 
 import "strconv"
 
-// bar is an aggregate in the units in which it adds up without rounding.
+// bar is an aggregate in the units in which it adds up without rounding. It holds no pointers, so it is
+// copied and kept cheaply.
 type bar struct {
-	typ    string // A or AM
-	symbol int32  // index into the market's symbols
-	start  int64  // Unix ms
-	end    int64  // Unix ms, exclusive
+	minute bool  // AM rather than A
+	symbol int32 // index into the market's symbols
+	start  int64 // Unix ms
+	end    int64 // Unix ms, exclusive
 
 	open, high, low, close int64 // money
 	vwap, dayVWAP          int64 // money
@@ -55,6 +56,14 @@ var fieldOrders = [...][]field{
 	{fieldS, fieldE, fieldV, fieldO, fieldC, fieldH, fieldL, fieldExtra, fieldVW, fieldZ, fieldOTC, fieldDAV, fieldAV, fieldDV, fieldA, fieldOp, fieldSym, fieldEv},
 }
 
+// channel is the bar's channel, and its "ev".
+func (b *bar) channel() string {
+	if b.minute {
+		return "AM"
+	}
+	return "A"
+}
+
 // append writes the bar as the vendor would.
 func (b *bar) append(dst []byte, symbol string) []byte {
 	dst = append(dst, '{')
@@ -72,7 +81,7 @@ func (b *bar) append(dst []byte, symbol string) []byte {
 func (b *bar) appendField(dst []byte, f field, symbol string) []byte {
 	switch f {
 	case fieldEv:
-		dst = append(append(append(dst, `"ev":"`...), b.typ...), '"')
+		dst = append(append(append(dst, `"ev":"`...), b.channel()...), '"')
 	case fieldSym:
 		dst = append(append(append(dst, `"sym":"`...), symbol...), '"')
 	case fieldV:
@@ -123,16 +132,17 @@ func (b *bar) appendField(dst []byte, f field, symbol string) []byte {
 // appendMoney writes dollars as a number with as many decimals as it needs.
 func appendMoney(dst []byte, m int64) []byte {
 	dst = strconv.AppendInt(dst, m/money, 10)
-	fraction := m % money
-	if fraction == 0 {
-		return dst
-	}
-	dst = append(dst, '.', byte('0'+fraction/1000), byte('0'+fraction/100%10))
-	if below := fraction % 100; below != 0 {
-		dst = append(dst, byte('0'+below/10), byte('0'+below%10))
-	}
-	if last := len(dst) - 1; dst[last] == '0' { // x.5 rather than x.50; further zeros were not written
-		dst = dst[:last]
+	cents, rest := m%money/100, m%100
+	switch {
+	case rest != 0:
+		dst = append(dst, '.', byte('0'+cents/10), byte('0'+cents%10), byte('0'+rest/10), byte('0'+rest%10))
+		if rest%10 == 0 {
+			dst = dst[:len(dst)-1]
+		}
+	case cents%10 != 0:
+		dst = append(dst, '.', byte('0'+cents/10), byte('0'+cents%10))
+	case cents != 0:
+		dst = append(dst, '.', byte('0'+cents/10))
 	}
 	return dst
 }

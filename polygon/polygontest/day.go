@@ -7,7 +7,6 @@ type symbolState struct {
 	dayVWAP   int64 // money
 	dayVolume int64 // parts
 	otc       bool
-	minute    bar // of the current minute so far; without volume when nothing traded
 }
 
 // add counts the bar in the symbol's day, and gives the bar the sums.
@@ -21,16 +20,15 @@ func (s *symbolState) add(b *bar) {
 	b.dayVolume, b.dayVWAP = s.dayVolume, s.dayVWAP
 }
 
-// gather adds a second bar to the symbol's minute.
-func (s *symbolState) gather(b *bar) {
-	if s.minute.volume == 0 {
-		s.minute = *b
-		s.minute.typ = "AM"
-		s.minute.start = b.start - b.start%60_000
-		s.minute.end = s.minute.start + 60_000
+// gather adds a second bar to the minute bar m, which has no volume before the minute's first.
+func (m *bar) gather(b *bar) {
+	if m.volume == 0 {
+		*m = *b
+		m.minute = true
+		m.start = b.start - b.start%60_000
+		m.end = m.start + 60_000
 		return
 	}
-	m := &s.minute
 	m.high, m.low, m.close = max(m.high, b.high), min(m.low, b.low), b.close
 	m.volume += b.volume
 	m.dayVolume, m.dayVWAP, m.dayOpen = b.dayVolume, b.dayVWAP, b.dayOpen

@@ -122,6 +122,7 @@ func TestStalledConnectionAnswersNothing(t *testing.T) {
 		c := subscribe(t, s, "A.*")
 		c.events()
 		c.events()
+		synctest.Wait() // until the server has stalled: it does so after the write
 		pong := ping(t, c, time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 		defer cancel()

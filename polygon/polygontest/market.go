@@ -86,6 +86,7 @@ type generator struct {
 	foreign bool               // an event of an unknown type comes next
 	order   []int32            // symbols; the first ones are this second's
 	state   []symbolState      // by symbol
+	minutes []bar              // by symbol, of the minute so far; nil unless they are wanted
 	late    [maxLate + 1][]bar // bars to be sent again, by second; a ring
 	bar     bar                // the bar that next returned
 }
@@ -110,6 +111,9 @@ func newGenerator(m Market) *generator {
 		start:  m.Start.Truncate(time.Second).UnixMilli(),
 		order:  make([]int32, len(m.Symbols)),
 		state:  make([]symbolState, len(m.Symbols)),
+	}
+	if m.Minutes {
+		g.minutes = make([]bar, len(m.Symbols))
 	}
 	if !m.Open.IsZero() {
 		g.open = m.Open.UnixMilli()
@@ -181,7 +185,8 @@ func (g *generator) pick() int32 {
 // trade makes the symbol's bar of this window, and perhaps has it sent again later.
 func (g *generator) trade(symbol int32) {
 	s, b := &g.state[symbol], &g.bar
-	*b = bar{typ: "A", symbol: symbol, start: g.start, end: g.start + 1000, otc: s.otc}
+	*b = bar{}
+	b.symbol, b.start, b.end, b.otc = symbol, g.start, g.start+1000, s.otc
 
 	// A quarter of a promille a second is a lively stock. Prices stay between one dollar and a thousand.
 	d := dice(g.rand.Uint64())
@@ -212,7 +217,7 @@ func (g *generator) trade(symbol int32) {
 		b.order = int8(1 + g.rand.IntN(len(fieldOrders)-1))
 	}
 	if g.Minutes {
-		s.gather(b)
+		g.minutes[symbol].gather(b)
 	}
 	g.comeAgain(b)
 }
@@ -231,12 +236,12 @@ func (g *generator) volume(d *dice) int64 {
 
 // nextMinute makes the next minute bar of the minute that ends with this second.
 func (g *generator) nextMinute() (event, bool) {
-	for g.minute < len(g.state) {
-		s := &g.state[g.minute]
+	for g.minute < len(g.minutes) {
+		m := &g.minutes[g.minute]
 		g.minute++
-		if s.minute.volume > 0 {
-			g.bar = s.minute
-			s.minute.volume = 0
+		if m.volume > 0 {
+			g.bar = *m
+			m.volume = 0
 			g.comeAgain(&g.bar)
 			return event{bar: &g.bar}, true
 		}

@@ -308,3 +308,25 @@ func BenchmarkMarket(b *testing.B) {
 		})
 	}
 }
+
+func TestDecimals(t *testing.T) {
+	for _, tt := range []struct {
+		m    int64
+		want string
+	}{
+		{10_000, "1"}, {2_135_000, "213.5"}, {2_135_500, "213.55"}, {2_130_500, "213.05"}, {9_999, "0.9999"},
+		{10_001, "1.0001"}, {10_010, "1.001"}, {10_090, "1.009"}, {11_010, "1.101"}, {10_100, "1.01"},
+	} {
+		if got := string(appendMoney(nil, tt.m)); got != tt.want {
+			t.Errorf("money %d: got %s, want %s", tt.m, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		p    int64
+		want string
+	}{{80_000_000, "80.0"}, {7_300, "0.007300"}, {1_000_001, "1.000001"}, {0, "0.0"}} {
+		if got := string(appendShares(nil, tt.p)); got != tt.want {
+			t.Errorf("shares %d: got %s, want %s", tt.p, got, tt.want)
+		}
+	}
+}

@@ -65,7 +65,7 @@ func (s *Server) sendSecond(g *generator, before int) (int, bool) {
 			}
 			start := len(f.data)
 			f.data = g.append(f.data, e)
-			f.events = append(f.events, span{start, len(f.data), e.bar.typ, g.Symbols[e.bar.symbol]})
+			f.events = append(f.events, span{start, len(f.data), e.bar.channel(), g.Symbols[e.bar.symbol]})
 			f.data = append(f.data, ',')
 			made++
 		}
