@@ -200,3 +200,17 @@ func parseSize(text string) (int64, error) {
 	}
 	return n * unit, nil
 }
+
+// HTTPAddr reads from the environment where a bridge beside this process serves its health, and nothing else.
+func HTTPAddr() (string, error) {
+	env, _ := readEnvironment() // what is wrong elsewhere is the bridge's to report
+	p := &parser{}
+	addr := p.address("BRIDGE_HTTP_ADDR", env.HTTPAddr)
+	if env.HTTPAddr == "off" {
+		p.problems = []error{errors.New("BRIDGE_HTTP_ADDR is off: the bridge cannot be asked for its health")}
+	}
+	if err := errors.Join(p.problems...); err != nil {
+		return "", &ConfigError{err}
+	}
+	return addr, nil
+}
