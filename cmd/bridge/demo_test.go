@@ -1,0 +1,51 @@
+package main
+
+import (
+	"net"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestDemoShowsBarsAndLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	out, errs := newOutput(`[1-9]\d* bars of \d+ symbols.* p50 .*; \S+ \d\d:\d\d:\d\d o `), newOutput(`$^`)
+	stop := background(t, out, errs, "demo", "-symbols", "5")
+	await(t, out)
+	if code := stop(); code != 0 {
+		t.Errorf("got exit code %d, want 0", code)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	text := out.String()
+	if strings.Contains(text, "\x1b") {
+		t.Error("escape sequences without a terminal")
+	}
+	if !strings.Contains(text, "nats -s nats://127.0.0.1:") || !strings.Contains(text, "stopped") {
+		t.Errorf("got %q, want the command to read beside it, and an end", text)
+	}
+	if errs.String() != "" {
+		t.Errorf("got warnings: %s", errs)
+	}
+}
+
+func TestDemoEndsByItself(t *testing.T) {
+	if code, stdout, stderr := call(t, "demo", "-for", "1ms"); code != 0 || !strings.Contains(stdout, "stopped") {
+		t.Errorf("got %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+func TestDemoTakesAnotherPortWhenItsOwnIsTaken(t *testing.T) {
+	if l, err := net.Listen("tcp", demoAddr); err == nil { // else somebody else has it, which does as well
+		defer l.Close()
+	}
+	addr, err := demoAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if addr == demoAddr || !strings.HasPrefix(addr, "127.0.0.1:") {
+		t.Errorf("got %s, want a free port", addr)
+	}
+}

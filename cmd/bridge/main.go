@@ -1,0 +1,83 @@
+// Command bridge carries the Polygon.io (Massive) WebSocket feed into NATS JetStream.
+//
+//   - main.go: which command runs, and the exit code
+//   - run.go: the bridge itself, which is the command without a name
+//   - demo.go, watch.go, board.go: a simulated feed, the bridge, and its bars as a live table
+//   - simulate.go: the simulated feed alone, as a server
+//   - healthcheck.go, version.go, help.go
+//
+// What the bridge does is in bridge/bridge; here is what a person types and reads.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"bridge/bridge"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// command is a word after "bridge".
+type command struct {
+	name    string
+	summary string
+	run     func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+}
+
+func commands() []command {
+	return []command{
+		{"", "carry the feed into NATS; the settings come from the environment", runBridge},
+		{"demo", "show it all at work: simulated feed, NATS and consumer; needs no key", runDemo},
+		{"simulate", "serve the simulated feed, for a bridge to connect to", runSimulate},
+		{"healthcheck", "ask the bridge on BRIDGE_HTTP_ADDR whether it is ready", runHealthcheck},
+		{"version", "print the version", runVersion},
+		{"help", "print this, and all settings", runHelp},
+	}
+}
+
+// usageError is a command line that is not understood.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+// run runs the command that args name and returns the exit code: 0 done, 1 gave up, 2 a wrong command line, a
+// wrong setting or a refused key.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	name := ""
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	switch name {
+	case "-h", "-help", "--help":
+		name = "help"
+	case "-version", "--version":
+		name = "version"
+	}
+	err := error(&usageError{fmt.Sprintf("there is no command %q", name)})
+	for _, c := range commands() {
+		if c.name == name {
+			err = c.run(ctx, args, stdout, stderr)
+		}
+	}
+	if usage, ok := errors.AsType[*usageError](err); ok {
+		fmt.Fprintf(stderr, "bridge: %s\n\n", usage.text)
+		writeUsage(stderr)
+		return 2
+	}
+	if code := bridge.ExitCode(err); code != 0 {
+		fmt.Fprintf(stderr, "bridge: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nbridge: "))
+		return code
+	}
+	return 0
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bridge/bridge"
+)
+
+// setenv makes the environment hold, of all that the bridge may look at, what is given and nothing else.
+func setenv(t *testing.T, env map[string]string) {
+	t.Helper()
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if prefix, _, _ := strings.Cut(name, "_"); strings.Contains("POLYGON MASSIVE BRIDGE NATS", prefix) {
+			t.Setenv(name, "")
+		}
+	}
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+}
+
+// call runs a command to its end.
+func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// output is a command's output while it runs.
+type output struct {
+	mu   sync.Mutex // guards what follows
+	text strings.Builder
+	want *regexp.Regexp
+	seen chan []string // capacity 1: the first match of want
+}
+
+func newOutput(want string) *output {
+	return &output{want: regexp.MustCompile(want), seen: make(chan []string, 1)}
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if m := o.want.FindStringSubmatch(o.text.String()); m != nil {
+		select {
+		case o.seen <- m:
+		default:
+		}
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// background runs a command until the test ends or stop is called, which returns its exit code.
+func background(t *testing.T, stdout, stderr *output, args ...string) (stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, args, stdout, stderr) }()
+	stop = sync.OnceValue(func() int {
+		cancel()
+		return <-code
+	})
+	t.Cleanup(func() {
+		stop()
+		if t.Failed() {
+			t.Logf("%v wrote\n%s%s", args, stdout, stderr)
+		}
+	})
+	return stop
+}
+
+// await returns what an output was to match, with its groups.
+func await(t *testing.T, o *output) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	select {
+	case m := <-o.seen:
+		return m
+	case <-ctx.Done():
+		t.Fatalf("no %q in the output", o.want)
+		return nil
+	}
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	setenv(t, nil)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"demmo"}, `no command "demmo"`},
+		{[]string{"-config", "x"}, `no command "-config"`},
+		{[]string{"version", "now"}, "what is now?"},
+		{[]string{"help", "demo"}, "what is demo?"},
+		{[]string{"healthcheck", "-x"}, "what is -x?"},
+		{[]string{"demo", "now"}, "what is now?"},
+		{[]string{"demo", "-colour"}, "not defined: -colour"},
+		{[]string{"demo", "-for", "soon"}, "invalid value"},
+		{[]string{"demo", "-symbols", "0"}, "-symbols 0: want 1 to"},
+		{[]string{"demo", "-symbols", "5", "-rate", "6"}, "-rate 6"},
+		{[]string{"simulate", "-rate", "-1"}, "-rate -1"},
+		{[]string{"simulate", "-symbols", "1000000"}, "-symbols 1000000"},
+		{[]string{"simulate", "-events-per-frame", "0"}, "-events-per-frame 0"},
+		{[]string{"simulate", ":8765"}, "what is :8765?"},
+	} {
+		code, stdout, stderr := call(t, tt.args...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, tt.want) || !strings.Contains(stderr, "usage:") {
+			t.Errorf("%q: got %d, %q, %q; want 2 and %q with the usage", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
+
+func TestHelpShowsCommandsAndSettings(t *testing.T) {
+	for _, arg := range []string{"help", "-h", "--help"} {
+		code, stdout, stderr := call(t, arg)
+		if code != 0 || stderr != "" {
+			t.Errorf("%s: got %d, %q", arg, code, stderr)
+		}
+		for _, c := range commands() {
+			if !strings.Contains(stdout, "bridge "+c.name) || !strings.Contains(stdout, c.summary) {
+				t.Errorf("%s: command %q is missing", arg, c.name)
+			}
+		}
+		var settings bytes.Buffer
+		if err := bridge.WriteSettings(&settings); err != nil || !strings.Contains(stdout, settings.String()) {
+			t.Errorf("%s: the settings are missing", arg)
+		}
+	}
+	for _, command := range []string{"demo", "simulate"} {
+		if code, stdout, _ := call(t, command, "-h"); code != 0 || !strings.Contains(stdout, "-symbols") {
+			t.Errorf("%s -h: got %d, %q", command, code, stdout)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, arg := range []string{"version", "--version"} {
+		if code, stdout, _ := call(t, arg); code != 0 || !strings.HasPrefix(stdout, "bridge "+bridge.Version()+", go1.") {
+			t.Errorf("%s: got %d, %q", arg, code, stdout)
+		}
+	}
+}
+
+func TestWrongSettingsExitWithTwo(t *testing.T) {
+	setenv(t, map[string]string{"BRIDGE_LOG_LEVEL": "loud"})
+	code, _, stderr := call(t)
+	if code != 2 || !strings.Contains(stderr, "bridge: POLYGON_API_KEY is not set") || !strings.Contains(stderr, "bridge: BRIDGE_LOG_LEVEL=") {
+		t.Errorf("got %d, %q; want 2 and each problem on a line of its own", code, stderr)
+	}
+}
+
+func TestHealthcheckThatCannotBe(t *testing.T) {
+	setenv(t, map[string]string{"BRIDGE_HTTP_ADDR": "off"})
+	if code, _, stderr := call(t, "healthcheck"); code != 2 || !strings.Contains(stderr, "BRIDGE_HTTP_ADDR") {
+		t.Errorf("off: got %d, %q", code, stderr)
+	}
+	setenv(t, map[string]string{"BRIDGE_HTTP_ADDR": "127.0.0.1:1"})
+	if code, _, stderr := call(t, "healthcheck"); code != 1 || stderr == "" {
+		t.Errorf("nobody there: got %d, %q", code, stderr)
+	}
+}
+
+// The commands work together as compose uses them: a simulated feed, the bridge, and its health.
+func TestBridgeOnSimulatedFeed(t *testing.T) {
+	simOut := newOutput(`on (ws://\S+)\n`)
+	stopSim := background(t, simOut, newOutput(`$^`), "simulate", "-addr", "127.0.0.1:0", "-symbols", "20", "-rate", "0", "-key", "k")
+	feed := await(t, simOut)[1]
+
+	setenv(t, map[string]string{
+		"POLYGON_API_KEY":  "k",
+		"POLYGON_URL":      feed,
+		"BRIDGE_DATA_DIR":  filepath.Join(t.TempDir(), "data"),
+		"BRIDGE_NATS_ADDR": "127.0.0.1:0",
+		"BRIDGE_HTTP_ADDR": freeAddr(t),
+	})
+	log := newOutput(`session streaming`)
+	stopBridge := background(t, newOutput(`$^`), log)
+	await(t, log)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for code := 1; code != 0; code, _, _ = call(t, "healthcheck") {
+		if ctx.Err() != nil {
+			t.Fatal("never ready")
+		}
+	}
+	if code := stopBridge(); code != 0 {
+		t.Errorf("bridge: got exit code %d, want 0 when asked to stop", code)
+	}
+	if code := stopSim(); code != 0 {
+		t.Errorf("simulate: got exit code %d, want 0", code)
+	}
+}
+
+func TestSimulateOnATakenPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if code, _, stderr := call(t, "simulate", "-addr", l.Addr().String()); code != 1 || !strings.Contains(stderr, "-addr") {
+		t.Errorf("got %d, %q; want 1 and -addr", code, stderr)
+	}
+}
+
+// freeAddr returns an address that nobody listens on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

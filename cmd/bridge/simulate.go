@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+
+	"bridge/polygon/polygontest"
+)
+
+// simulation is what the demo's and the simulator's feed have in common.
+type simulation struct {
+	symbols int
+	rate    int
+	seed    uint64
+}
+
+// register adds the flags; meaning says what a rate of 0 means.
+func (s *simulation) register(flags *flag.FlagSet, meaning string) {
+	flags.IntVar(&s.symbols, "symbols", s.symbols, fmt.Sprintf("how many `tickers` trade, up to %d", polygontest.MaxSymbols))
+	flags.IntVar(&s.rate, "rate", s.rate, "`bars` a second, up to one a ticker; 0: "+meaning)
+	flags.Uint64Var(&s.seed, "seed", 1, "`number` of the market: the same one trades the same")
+}
+
+func (s *simulation) check() error {
+	if s.symbols < 1 || s.symbols > polygontest.MaxSymbols {
+		return &usageError{fmt.Sprintf("-symbols %d: want 1 to %d", s.symbols, polygontest.MaxSymbols)}
+	}
+	if s.rate < 0 || s.rate > s.symbols {
+		return &usageError{fmt.Sprintf("-rate %d: want 0 to -symbols, which is %d: a ticker has one bar a second at most", s.rate, s.symbols)}
+	}
+	return nil
+}
+
+func (s *simulation) market() polygontest.Market {
+	return polygontest.Market{
+		Symbols:   polygontest.Symbols(s.symbols),
+		Seed:      s.seed,
+		PerSecond: s.rate,
+		Minutes:   true,
+		Oddities:  polygontest.Typical(),
+	}
+}
+
+// runSimulate serves the simulated feed until it is asked to stop.
+func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	s := simulation{symbols: 100, rate: 90}
+	flags := flag.NewFlagSet("simulate", flag.ContinueOnError)
+	addr := flags.String("addr", "127.0.0.1:8765", "`address` to listen on")
+	frame := flags.Int("events-per-frame", 100, "most `events` in a frame")
+	key := flags.String("key", "", "the one API `key` to accept; empty: any")
+	s.register(flags, "as fast as the reader reads")
+	if done, err := parseFlags(flags, args, stdout); done || err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	if *frame < 1 {
+		return &usageError{fmt.Sprintf("-events-per-frame %d: want at least 1", *frame)}
+	}
+	config := polygontest.Config{
+		Plan:        polygontest.Plan{Key: *key},
+		Market:      s.market(),
+		Pace:        polygontest.RealTime,
+		FrameEvents: *frame,
+		Record:      polygontest.RecordCounts,
+	}
+	if s.rate == 0 {
+		config.Pace = polygontest.AsRead
+	}
+	srv := polygontest.NewUnstartedServer(config)
+	var err error
+	if srv.Listener, err = net.Listen("tcp", *addr); err != nil {
+		return fmt.Errorf("cannot serve the simulated feed, choose another -addr: %w", err)
+	}
+	srv.Start()
+	defer srv.Close()
+	fmt.Fprintf(stdout, "simulated feed of %d tickers, all made up, on %s\n", s.symbols, srv.URL)
+	<-ctx.Done()
+	return nil
+}
