@@ -78,14 +78,14 @@ func explainNATS(cfg NATSConfig, err error) error {
 		return &ConfigError{fmt.Errorf("%w at %s (%w): %s", errNATSAuth, cfg.URL, err, cfg.loginRemedy())}
 	case errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &verify):
 		return &ConfigError{fmt.Errorf("the certificate of %s is not trusted, check NATS_CA and the host name in NATS_URL: %w", cfg.URL, err)}
-	case errors.As(err, &remote) && remote.Op == "remote error": // crypto/tls's name for an alert of the other side
-		return &ConfigError{fmt.Errorf("%s refused the TLS handshake, check NATS_CERT and NATS_KEY: %w", cfg.URL, err)}
 	case errors.Is(err, nats.ErrSecureConnWanted), errors.As(err, &notTLS):
 		return &ConfigError{fmt.Errorf("%s speaks no TLS, unset NATS_CA and NATS_CERT or take another server: %w", cfg.URL, err)}
 	case errors.Is(err, nats.ErrSecureConnRequired):
 		return &ConfigError{fmt.Errorf("%s requires TLS, write tls:// in NATS_URL: %w", cfg.URL, err)}
-	case errors.Is(err, nats.ErrTLS):
-		return fmt.Errorf("connect to NATS_URL=%s, with NATS_CA, NATS_CERT and NATS_KEY as they are: %w", cfg.URL, err)
+	case errors.Is(err, nats.ErrTLS), errors.As(err, &remote) && remote.Op == "remote error":
+		// A refused client certificate arrives as an alert (crypto/tls calls it a remote error) or as a connection
+		// that ends, whichever is first. The latter is also what a server in mid-restart looks like, so it is retried.
+		return fmt.Errorf("%s refused the TLS handshake, check NATS_CERT and NATS_KEY: %w", cfg.URL, err)
 	case errors.As(err, &dns):
 		return fmt.Errorf("connect to NATS_URL=%s: %w", cfg.URL, dns)
 	case errors.Is(err, nats.ErrNoServers):
