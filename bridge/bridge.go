@@ -66,6 +66,8 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	g.Go(func() error {
 		err := f.run(feeding)
 		q.close()
+		records, _, _ := q.depth()
+		log.Info("stopping, the queue drains", "n", records, "wait", cfg.DrainTimeout)
 		time.AfterFunc(cfg.DrainTimeout, func() { giveUp(errDrainTimeout) })
 		return err
 	})

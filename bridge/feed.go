@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -44,7 +45,8 @@ type feed struct {
 	log     *slog.Logger
 	limited *limiter
 	ready   *readiness
-	frames  int // read in this session
+	client  *http.Client // for the upgrade; nil: the default
+	frames  int          // read in this session
 }
 
 // run keeps a session going until ctx ends, which is success, or the feed refuses the key.
@@ -80,8 +82,9 @@ func (f *feed) run(ctx context.Context) error {
 // session is one connection, from dial to close.
 func (f *feed) session(ctx context.Context) error {
 	conn, err := polygon.Dial(ctx, f.cfg.FeedURL, polygon.DialOptions{
-		Key:      f.cfg.APIKey.Reveal(),
-		OnStatus: f.status,
+		Key:        f.cfg.APIKey.Reveal(),
+		HTTPClient: f.client,
+		OnStatus:   f.status,
 	})
 	if err != nil {
 		return err

@@ -120,8 +120,9 @@ func (p *process) kill() {
 	}
 }
 
-// wait returns the exit code of a process that ends by itself.
+// wait returns the exit code of a process that ends by itself. One that does not is killed after a minute.
 func (p *process) wait() int {
+	defer time.AfterFunc(time.Minute, func() { _ = p.cmd.Process.Kill() }).Stop()
 	_ = p.cmd.Wait()
 	code := p.cmd.ProcessState.ExitCode()
 	p.cmd = nil

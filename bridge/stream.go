@@ -119,8 +119,8 @@ func streamFaults(have, want jetstream.StreamConfig) (faults []streamFault) {
 			"--subjects="+strings.Join(append(slices.Clone(have.Subjects), subject), ","),
 			func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, subject) })
 	}
-	add(have.Retention != want.Retention, "its retention is "+have.Retention.String()+", not limits", "", nil)
-	add(have.Storage != want.Storage, "its storage is "+have.Storage.String()+", not file", "", nil)
+	add(have.Retention != want.Retention, "its retention is "+strings.ToLower(have.Retention.String())+", not limits", "", nil)
+	add(have.Storage != want.Storage, "its storage is "+strings.ToLower(have.Storage.String())+", not file", "", nil)
 	add(have.Mirror != nil, "it is a mirror", "", nil)
 	add(have.Sealed, "it is sealed", "", nil)
 	add(have.NoAck, "it does not acknowledge", "--ack", func(c *jetstream.StreamConfig) { c.NoAck = false })
@@ -138,7 +138,7 @@ func explainCreate(ctx context.Context, js jetstream.JetStream, want jetstream.S
 	if !errors.As(err, &api) {
 		return explainStream(fmt.Errorf("create stream %s: %w", want.Name, err))
 	}
-	const codeSubjectOverlap = 10065
+	const codeSubjectOverlap, codeReplicasNeedCluster = 10065, 10074
 	switch api.ErrorCode {
 	case codeSubjectOverlap:
 		other, nameErr := js.StreamNameBySubject(ctx, want.Subjects[0])
@@ -146,6 +146,8 @@ func explainCreate(ctx context.Context, js jetstream.JetStream, want jetstream.S
 			other = "another stream"
 		}
 		return &ConfigError{fmt.Errorf("create stream %s: %s has subjects that overlap with %s; set BRIDGE_STREAM=%[2]s to publish into it, or take the subjects from it with `nats stream edit`", want.Name, other, want.Subjects[0])}
+	case codeReplicasNeedCluster:
+		return &ConfigError{fmt.Errorf("create stream %s: BRIDGE_STREAM_REPLICAS=%d needs a cluster of NATS servers, and NATS_URL names a single one: set it to 1", want.Name, want.Replicas)}
 	case codeStorageExceeded, codeInsufficient, codeMemoryExceeded, codeAccountExceeded:
 		return &ConfigError{fmt.Errorf("create stream %s: the server has no room for BRIDGE_STREAM_MAX_BYTES=%d with BRIDGE_STREAM_REPLICAS=%d: lower it, or raise the server's JetStream limits (%w)", want.Name, want.MaxBytes, want.Replicas, err)}
 	}

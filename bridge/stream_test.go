@@ -78,15 +78,24 @@ func (tp *tape) check(t *testing.T, url string) {
 	for _, m := range readStream(t, url, "STOCKS") {
 		got[m.Subject()] = append(got[m.Subject()], string(m.Data()))
 	}
+	wrong := 0
+	report := func(format string, args ...any) {
+		if wrong++; wrong <= 5 {
+			t.Errorf(format, args...)
+		}
+	}
 	for subject := range got {
 		if tp.want[subject] == nil {
-			t.Errorf("%s: %d messages, want none: %s", subject, len(got[subject]), got[subject][0])
+			report("%s: %d messages, want none: %s", subject, len(got[subject]), got[subject][0])
 		}
 	}
 	for subject, want := range tp.want {
 		if diff := firstDifference(got[subject], want); diff != "" {
-			t.Errorf("%s: %s", subject, diff)
+			report("%s: %s", subject, diff)
 		}
+	}
+	if wrong > 5 {
+		t.Errorf("and %d more subjects", wrong-5)
 	}
 }
 

@@ -1,0 +1,229 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bridge/polygon"
+	"bridge/polygon/polygontest"
+
+	"github.com/coder/websocket"
+)
+
+// startFeed runs a feed in the present bubble against a server on a pipe.
+func startFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) (*feed, <-chan error) {
+	t.Helper()
+	srv.StartPipe()
+	f := &feed{
+		cfg:     Config{FeedURL: srv.URL, Market: polygon.Stocks, APIKey: NewSecret("secret-key"), Subscribe: subscribe},
+		queue:   newQueue(1 << 20),
+		metrics: newMetrics(nil, polygon.Stocks),
+		log:     quiet(t),
+		ready:   &readiness{},
+		client:  srv.Client(),
+	}
+	f.limited = newLimiter(f.log)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		srv.Close()
+		synctest.Wait()
+	})
+	return f, done
+}
+
+// TestFeedComesBack: however a session ends, the next one subscribes again, after a wait that fits.
+func TestFeedComesBack(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		fault       polygontest.Fault
+		reason      string
+		least, most time.Duration // until the second session
+	}{
+		{"dropped without a close frame", polygontest.DropAfter(1), "disconnected", 125 * time.Millisecond, time.Second},
+		{"closed by the feed", polygontest.CloseAfter(1, websocket.StatusGoingAway), "disconnected", 125 * time.Millisecond, time.Second},
+		{"cut in mid-frame", polygontest.CutMidFrame(1), "disconnected", 125 * time.Millisecond, time.Second},
+		{"half-open", polygontest.StallAfter(1), "silent", 60 * time.Second, 90 * time.Second},
+		{"evicted", polygontest.EvictAfter(1), "max_connections", 60 * time.Second, 91 * time.Second},
+		{"closed with 1008", polygontest.CloseAfter(1, websocket.StatusPolicyViolation), "max_connections", 60 * time.Second, 91 * time.Second},
+		{"upgrade refused", polygontest.RefuseUpgrade(503), "dial", 125 * time.Millisecond, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := polygontest.NewUnstartedServer(polygontest.Config{
+					Market: polygontest.Market{Symbols: polygontest.Symbols(3)}, Pace: polygontest.RealTime,
+				})
+				srv.NextSession(tt.fault)
+				began := time.Now()
+				f, _ := startFeed(t, srv, "A.*")
+				if err := srv.Wait(t.Context(), func(s polygontest.Stats) bool { return len(s.Params) > 0 && s.Sessions+s.Refused == 2 && s.Subscribed == 1 }); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				// Up to two seconds go by until the fault's frames have been sent.
+				if took := time.Since(began); took < tt.least || took > tt.most+3*time.Second {
+					t.Errorf("subscribed again after %v, want %v to %v", took, tt.least, tt.most)
+				}
+				if got := value(t, f.metrics, "bridge_sessions_ended_total", "reason="+tt.reason); got != 1 {
+					t.Errorf("%v sessions ended with reason %s, want 1", got, tt.reason)
+				}
+				if len(f.ready.missing()) != 1 { // only NATS, which is not there
+					t.Errorf("not ready: %v", f.ready.missing())
+				}
+			})
+		})
+	}
+}
+
+// TestFeedBackoff: a feed that keeps failing is asked ever more seldom, up to every 30 s, and a session
+// that dies young does not start this over.
+func TestFeedBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{Market: polygontest.Market{Symbols: polygontest.Symbols(3)}, Pace: polygontest.RealTime})
+		for range 20 {
+			srv.NextSession(polygontest.DropAfter(0))
+		}
+		startFeed(t, srv, "A.*")
+		var sessions []time.Time
+		for n := 1; n <= 12; n++ {
+			if err := srv.WaitSessions(t.Context(), n); err != nil {
+				t.Fatal(err)
+			}
+			sessions = append(sessions, time.Now())
+		}
+		for i, most := 1, 250*time.Millisecond; i < len(sessions); i, most = i+1, min(2*most, longestFeedWait) {
+			if wait := sessions[i].Sub(sessions[i-1]); wait < most/2 || wait > most+time.Second {
+				t.Errorf("wait %d: got %v, want %v to %v", i, wait, most/2, most)
+			}
+		}
+	})
+}
+
+// TestFeedGivesUp: a refused key is not tried again.
+func TestFeedGivesUp(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		plan polygontest.Plan
+		want error
+	}{
+		{"wrong key", polygontest.Plan{Key: "another"}, polygon.ErrAuth},
+		{"plan without websocket", polygontest.Plan{Access: polygontest.NoWebSocket}, polygon.ErrNoWebSocketAccess},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := polygontest.NewUnstartedServer(polygontest.Config{Plan: tt.plan})
+				_, done := startFeed(t, srv, "A.*")
+				err := <-done
+				if !errors.Is(err, tt.want) || ExitCode(err) != 2 {
+					t.Errorf("got %v with exit code %d, want %v with 2", err, ExitCode(err), tt.want)
+				}
+				if n := srv.Stats().Sessions; n != 1 {
+					t.Errorf("%d sessions, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// TestFeedDoesNotHammer: where coming back soon changes nothing, the feed is asked once a minute at most.
+func TestFeedDoesNotHammer(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		plan      polygontest.Plan
+		subscribe []string
+	}{
+		{"no real-time data in the plan", polygontest.Plan{Access: polygontest.DelayedOnly}, []string{"A.*"}},
+		{"agreements not signed", polygontest.Plan{Access: polygontest.Unsigned}, []string{"A.*"}},
+		{"every channel refused", polygontest.Plan{Channels: []string{"AM"}}, []string{"A.*", "T.*"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := polygontest.NewUnstartedServer(polygontest.Config{Plan: tt.plan})
+				startFeed(t, srv, tt.subscribe...)
+				<-time.After(10 * time.Minute)
+				if n := srv.Stats().Sessions; n < 5 || n > 10 {
+					t.Errorf("%d sessions in ten minutes, want 5 to 10", n)
+				}
+			})
+		})
+	}
+}
+
+// TestFeedServesWhatIsAllowed: a refused channel costs nothing but itself.
+func TestFeedServesWhatIsAllowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{
+			Plan:   polygontest.Plan{Channels: []string{"A"}},
+			Market: polygontest.Market{Symbols: polygontest.Symbols(3)},
+			Events: 50,
+		})
+		f, _ := startFeed(t, srv, "NOI.*", "A.*")
+		if err := srv.WaitDone(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := value(t, f.metrics, "bridge_subscriptions", "outcome=refused"); got != 1 {
+			t.Errorf("%v parameters refused, want 1", got)
+		}
+		if got := queued(f.queue); !slices.Equal(got, sent(srv)) {
+			t.Errorf("%d events in the queue, want the %d of the tape", len(got), len(sent(srv)))
+		}
+	})
+}
+
+// TestFeedNeverWaits: when the queue is full, frames are refused and counted, and the session lives on.
+func TestFeedNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{
+			Market: polygontest.Market{Symbols: polygontest.Symbols(100)},
+			Events: 20_000, // about four times what the queue takes
+		})
+		f, _ := startFeed(t, srv, "A.*")
+		if err := srv.WaitDone(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		lost := value(t, f.metrics, "bridge_frames_dropped_total", "reason=queue_full")
+		read := value(t, f.metrics, "bridge_frames_received_total")
+		kept, bytes, _ := f.queue.depth()
+		if lost == 0 || int(read-lost) != kept || bytes > 1<<20 {
+			t.Errorf("%v frames read, %v counted as lost, %d kept with %d bytes", read, lost, kept, bytes)
+		}
+		got, all := queued(f.queue), sent(srv)
+		if !slices.Equal(got[:len(got)/2], all[:len(got)/2]) {
+			t.Error("what was kept is not the beginning of what was sent")
+		}
+		if n := srv.Stats().Sessions; n != 1 {
+			t.Errorf("%d sessions, want 1", n)
+		}
+	})
+}
+
+// queued returns the events of all frames in a queue.
+func queued(q *queue) (events []string) {
+	for {
+		rec, ok := q.next()
+		if !ok {
+			return events
+		}
+		for _, e := range polygon.Stocks.Split(nil, rec.frame) {
+			if !e.Status {
+				events = append(events, string(e.Raw))
+			}
+		}
+	}
+}
+
+// sent returns the events of a server's tape.
+func sent(srv *polygontest.Server) (events []string) {
+	for _, s := range srv.Tape().Events() {
+		events = append(events, string(s.Raw))
+	}
+	return events
+}
