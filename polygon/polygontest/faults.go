@@ -105,6 +105,7 @@ func (c *session) strike(frames int) {
 			c.server.background(func() { c.conn.Close(websocket.StatusCode(f.code), "") })
 		case kindStall:
 			c.wire.stall()
+			c.server.update(func(st *Stats) { st.Stalled++ })
 		case kindEvict:
 			c.server.background(c.evict)
 		}

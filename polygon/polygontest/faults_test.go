@@ -122,7 +122,9 @@ func TestStalledConnectionAnswersNothing(t *testing.T) {
 		c := subscribe(t, s, "A.*")
 		c.events()
 		c.events()
-		synctest.Wait() // until the server has stalled: it does so after the write
+		if err := s.Wait(t.Context(), func(st Stats) bool { return st.Stalled == 1 }); err != nil {
+			t.Fatal(err)
+		}
 		pong := ping(t, c, time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 		defer cancel()
@@ -136,6 +138,27 @@ func TestStalledConnectionAnswersNothing(t *testing.T) {
 			t.Errorf("the tape has %d events, want 10", n)
 		}
 	})
+}
+
+func TestStalledConnectionStillCounts(t *testing.T) {
+	for _, limit := range []Limit{KickOlder, RefuseNewer} {
+		t.Run(string(limit), func(t *testing.T) {
+			s := start(t, Config{Plan: Plan{Limit: limit, Eviction: Abort}})
+			s.NextSession(StallAfter(0))
+			stalled := subscribe(t, s, "A.*")
+			if err := s.Wait(deadline(t), func(st Stats) bool { return st.Stalled == 1 }); err != nil {
+				t.Fatal(err)
+			}
+			newer := subscribe(t, s, "A.*")
+			if limit == RefuseNewer {
+				newer.expect("max_connections: " + textEvictedAbort)
+				return
+			}
+			if data, err := stalled.next(); !noCloseFrame(err) {
+				t.Errorf("got %q, %v, want the end without a word", data, err)
+			}
+		})
+	}
 }
 
 func TestPongsMayBeMissing(t *testing.T) {

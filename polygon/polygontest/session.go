@@ -118,8 +118,9 @@ func (c *session) authenticate(key string) bool {
 	c.write(statusFrame("auth_success", textAuthSuccess))
 	if denial := plan.denial(); denial != "" {
 		c.enter(phaseDenied)
-		c.write(statusFrame("error", denial))
 		c.server.update(func(st *Stats) { st.AuthOK++ })
+		// Beside the reader: a pipe has no buffer, and the client may be sending its subscribe.
+		c.server.background(func() { c.write(statusFrame("error", denial)) })
 		return true
 	}
 	c.server.admit(c)
@@ -192,13 +193,14 @@ func (c *session) leaveFrom(p phase) bool {
 	return true
 }
 
-// admit lets a session in whose key was accepted, and ends one if there are now too many.
+// admit lets a session in whose key was accepted, and ends one if there are now too many. A half-open
+// connection counts, as the vendor may count one that the client has lost.
 func (s *Server) admit(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var alike []*session // authenticated sessions, oldest first
 	for _, other := range s.sessions {
-		if other == c || other.in(phaseLive) {
+		if other == c || other.in(phaseLive) || other.wire.stalled.Load() {
 			alike = append(alike, other)
 		}
 	}

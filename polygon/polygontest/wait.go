@@ -13,6 +13,7 @@ type Stats struct {
 	Subscribed int      // open connections that hold a parameter and still receive
 	AuthOK     int      // keys accepted
 	AuthFailed int      // keys refused
+	Stalled    int      // connections that a fault made half-open
 	Evicted    int      // connections told that there were too many
 	TooSlow    int      // connections killed because they read too slowly
 	Params     []string // parameters of all subscribes, in order of arrival, known or not
