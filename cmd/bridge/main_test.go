@@ -32,8 +32,12 @@ func setenv(t *testing.T, env map[string]string) {
 // call runs a command to its end.
 func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return callContext(t.Context(), args...)
+}
+
+func callContext(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs)
+	code = run(ctx, args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -103,6 +107,8 @@ func await(t *testing.T, o *output) []string {
 
 func TestWrongCommandLines(t *testing.T) {
 	setenv(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // a command that starts all the same ends at once
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -122,7 +128,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"simulate", "-events-per-frame", "0"}, "-events-per-frame 0"},
 		{[]string{"simulate", ":8765"}, "what is :8765?"},
 	} {
-		code, stdout, stderr := call(t, tt.args...)
+		code, stdout, stderr := callContext(ctx, tt.args...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, tt.want) || !strings.Contains(stderr, "usage:") {
 			t.Errorf("%q: got %d, %q, %q; want 2 and %q with the usage", tt.args, code, stdout, stderr, tt.want)
 		}
