@@ -2,9 +2,11 @@
 //
 //   - main.go: which command runs, and the exit code
 //   - run.go: the bridge itself, which is the command without a name
-//   - demo.go, watch.go, board.go: a simulated feed, the bridge, and its bars as a live table
+//   - demo.go: a simulated feed, the bridge and a consumer in one process
+//   - watch.go, board.go, screen.go: the demo's durable consumer, what it has seen, and how that is drawn
 //   - simulate.go: the simulated feed alone, as a server
-//   - healthcheck.go, version.go, help.go
+//   - healthcheck.go, version.go, help.go: a command each
+//   - flags.go: command lines that are understood whole or not at all
 //
 // What the bridge does is in bridge/bridge; here is what a person types and reads.
 package main
