@@ -62,7 +62,9 @@ func TestFeedComesBack(t *testing.T) {
 				srv.NextSession(tt.fault)
 				began := time.Now()
 				f, _ := startFeed(t, srv, "A.*")
-				if err := srv.Wait(t.Context(), func(s polygontest.Stats) bool { return len(s.Params) > 0 && s.Sessions+s.Refused == 2 && s.Subscribed == 1 }); err != nil {
+				if err := srv.Wait(t.Context(), func(s polygontest.Stats) bool {
+					return len(s.Params) > 0 && s.Sessions+s.Refused == 2 && s.Subscribed == 1
+				}); err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait()

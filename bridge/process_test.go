@@ -35,6 +35,11 @@ func TestMain(m *testing.M) {
 		natsServerMain()
 	case "bridge":
 		bridgeMain()
+	case "async":
+		if err := asyncMain(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	default:
 		os.Exit(m.Run())
 	}
@@ -76,6 +81,7 @@ func bridgeMain() {
 type process struct {
 	t    testing.TB
 	role string
+	file string // the program; "" for the test's own
 	args []string
 	env  []string
 	cmd  *exec.Cmd
@@ -95,8 +101,13 @@ func newProcess(t testing.TB, role string, args, env []string) *process {
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = exec.Command(os.Args[0], p.args...)
-	p.cmd.Env = append(append(os.Environ(), processVar+"="+p.role), p.env...)
+	file := p.file
+	if file == "" {
+		file = os.Args[0]
+		p.env = append(p.env, processVar+"="+p.role)
+	}
+	p.cmd = exec.Command(file, p.args...)
+	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
