@@ -16,23 +16,20 @@ func (p *publisher) bury(l *lane, reason string) {
 	m := p.takeHead(l)
 	if m.reason != "" {
 		p.metrics.lost()
-		p.log.Error("dead letter refused and dropped", "reason", reason, "n", len(m.event.Raw))
+		p.log.Error("dead letter refused and dropped", "reason", reason, "n", len(m.raw))
 		p.drop(m)
 		return
 	}
-	p.reportDead(m, reason)
-	m.reason, m.attempts = reason, 0
-	p.dead.push(m)
-	if p.dead.state == laneIdle {
-		p.makeReady(p.dead)
-	}
+	m.reason, m.attempts, m.id = reason, 0, string(appendDeadID(nil, digest(m.raw)))
+	p.reportDead(m)
+	p.enqueue(p.dead, m)
 }
 
 // reportDead counts a dead letter, and logs the first of each reason a minute with the start of it.
-func (p *publisher) reportDead(m *message, reason string) {
-	p.metrics.buried(reason)
-	raw := m.event.Raw
-	p.limited.Warn("dead "+reason, "event kept as dead letter", "reason", reason, "n", len(raw), "event", strconv.QuoteToASCII(string(raw[:min(len(raw), 120)])))
+func (p *publisher) reportDead(m *message) {
+	p.metrics.buried(m.reason)
+	p.limited.Warn("dead "+m.reason, "event kept as dead letter", "reason", m.reason, "n", len(m.raw),
+		"event", strconv.QuoteToASCII(string(m.raw[:min(len(m.raw), 120)])))
 }
 
 func deadHeader(m *message) nats.Header {

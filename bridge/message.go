@@ -8,8 +8,10 @@ import (
 
 // message is one event on its way to the stream.
 type message struct {
-	event    polygon.Event // points into the frame of its record
-	digest   uint64
+	raw      []byte // points into the frame of its record
+	id       string // its Nats-Msg-Id
+	channel  *polygon.Channel
+	start    int64  // the event's time; of a bar the start of its window
 	revision bool   // a bar that is not newer than the newest of its symbol
 	reason   string // why it is a dead letter; "" if it is none
 
@@ -18,14 +20,6 @@ type message struct {
 	next     *message // behind it in its lane
 	sent     time.Time
 	attempts int // sends so far; above 0 it may be in the stream although no ack came
-}
-
-// appendID appends the message's Nats-Msg-Id.
-func (m *message) appendID(dst []byte) []byte {
-	if m.reason != "" {
-		return appendHex(append(dst, "dead."...), m.digest)
-	}
-	return appendID(dst, &m.event, m.digest)
 }
 
 // lane holds the messages of one subject in the order in which the feed sent them. Only its head is

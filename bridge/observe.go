@@ -29,13 +29,13 @@ func (m *metrics) stored(msg *message, duplicate bool, now time.Time) {
 	case msg.revision:
 		m.revisions.Inc() // late by what the vendor waited for late trades: no lag of ours
 	default:
-		m.lag(&msg.event, now)
+		m.lag(msg, now)
 	}
 }
 
-func (m *metrics) lag(e *polygon.Event, now time.Time) {
-	if length := windowLength(e.Channel.Kind); length > 0 {
-		end := time.UnixMilli(e.Time).Add(length)
+func (m *metrics) lag(msg *message, now time.Time) {
+	if length := windowLength(msg.channel.Kind); length > 0 {
+		end := time.UnixMilli(msg.start).Add(length)
 		m.eventLag.Observe(now.Sub(end).Seconds())
 	}
 }

@@ -136,7 +136,6 @@ func (p *publisher) fill(c *link) {
 // send publishes the head of a lane.
 func (p *publisher) send(c *link, l *lane, now time.Time) {
 	m := l.head
-	p.buf = m.appendID(p.buf[:0])
 	header := p.out.plain
 	switch {
 	case m.reason != "":
@@ -144,10 +143,10 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 	case m.revision:
 		header = p.out.revision
 	}
-	header[jetstream.MsgIDHeader][0] = string(p.buf)
+	header[jetstream.MsgIDHeader][0] = m.id
 
 	out := &p.out.msg
-	out.Subject, out.Header, out.Data = l.subject, header, m.event.Raw
+	out.Subject, out.Header, out.Data = l.subject, header, m.raw
 	if len(out.Data)+maxHeader > p.out.maxBytes {
 		cutDeadLetter(out, p.out.maxBytes-maxHeader)
 	}

@@ -52,7 +52,7 @@ func (p *publisher) settleDoubts(last map[string]string) {
 	}
 	for n := p.ready.len(); n > 0; n-- {
 		l := p.ready.pop()
-		if m := l.head; m.attempts > 0 && last[l.subject] == string(m.appendID(p.buf[:0])) {
+		if m := l.head; m.attempts > 0 && last[l.subject] == m.id {
 			p.metrics.reconciled.Inc()
 			p.done(m)
 		} else {
@@ -89,18 +89,10 @@ func (p *publisher) rewind(last map[string]string) {
 // mark notes the place of an event that is the last of its subject in the stream. Of identical
 // copies the first counts: the server stored that one, and dropped the others.
 func (p *publisher) mark(e *polygon.Event, at position, last map[string]string) {
-	var l *lane
-	m := message{event: *e, digest: digest(e.Raw)}
-	switch {
-	case e.Status:
+	if e.Status {
 		return
-	case p.unfit(e) != "":
-		l, m.reason = p.dead, p.unfit(e)
-	default:
-		p.buf = appendSubject(p.buf[:0], p.market, e.Channel.Kind, e.Symbol)
-		l = p.lane(p.buf)
 	}
-	if l.stored == (position{}) && last[l.subject] == string(m.appendID(p.buf[:0])) {
+	if l, id, _ := p.place(e); l.stored == (position{}) && last[l.subject] == string(id) {
 		l.stored = at
 	}
 }

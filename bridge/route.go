@@ -86,6 +86,11 @@ func appendID(dst []byte, e *polygon.Event, digest uint64) []byte {
 	return appendHex(dst, digest)
 }
 
+// appendDeadID appends the Nats-Msg-Id of a dead letter.
+func appendDeadID(dst []byte, digest uint64) []byte {
+	return appendHex(append(dst, "dead."...), digest)
+}
+
 // plain reports whether a raw JSON value may stand in a message id. What may not is left to the digest.
 func plain(v []byte) bool {
 	if len(v) == 0 || len(v) > 32 {
