@@ -1,0 +1,44 @@
+// Package bridge is the daemon: it carries the feed of package polygon into a JetStream stream. It is the only
+// package that knows both sides.
+//
+//	Conn.Read       queue.append       Split, place         publisher        ack
+//	frame ────────▶ (in memory) ─────▶ lanes of messages ─▶ window ────────▶ JetStream ─▶ queue.ack
+//	└─── feed goroutine ───┘└─────────────────── publisher goroutine ───────────────────┘
+//
+// Everything passes through the queue, always. An outage is a longer queue and a lost connection is a
+// reconciled window; there is no second mode that runs only on the worst day. The feed never waits: a queue
+// that is full refuses the newest frame, loudly.
+//
+// Each subject has a lane, and of each lane only the head is in flight. So a message that has to be sent again
+// keeps its place, whatever goes wrong, and after a reconnect the last message of the subject in the stream tells
+// whether the head is there. That holds without the server's memory of message ids, which is short.
+//
+// Run:
+//
+//   - bridge.go: Run: builds the parts, and ends them in order
+//   - errors.go: what only another setting can mend, and exit codes
+//   - backoff.go: waits between attempts
+//
+// From the feed to the queue:
+//
+//   - feed.go: the succession of sessions
+//   - queue.go: frames between the two goroutines
+//
+// From the queue to the stream:
+//
+//   - load.go: record to messages in lanes; message.go: message and lane; fifo.go
+//   - route.go: subjects and message ids, and which symbols are fit for them
+//   - deadletter.go: what cannot be published
+//   - publish.go: fill the window, settle what is answered, send again what is not
+//   - window.go: the messages that await an ack; ack.go: what an answer means
+//   - deliver.go: one NATS connection after the other; link.go: one of them; natsconn.go: how to connect
+//   - reconcile.go: what became of the messages that were in doubt
+//   - stream.go: the stream as it must be
+//
+// Around it:
+//
+//   - config.go, environment.go, natsconfig.go: the settings; settings.go: the table of them; secret.go
+//   - log.go, metrics.go, observe.go, health.go, version.go: what can be seen from outside
+//
+// It does not decode events, keeps nothing on disk but the embedded NATS server's store, and does not fill gaps.
+package bridge

@@ -1,0 +1,34 @@
+package bridge
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestREADME holds what the README shows to the code.
+func TestREADME(t *testing.T) {
+	readme := fileText(t, "../README.md")
+	if !strings.Contains(readme, SettingsMarkdown()) {
+		t.Errorf("the table of settings is not that of the struct, which is:\n%s", SettingsMarkdown())
+	}
+	_, example, _ := strings.Cut(fileText(t, "example_test.go"), "func Example_durable() {\n")
+	example = strings.ReplaceAll("\n"+strings.TrimSuffix(example, "}\n"), "\n\t", "\n")
+	if !strings.Contains(readme, "```go"+example+"```") {
+		t.Errorf("the durable consumer is not the example that compiles, which is:\n%s", example)
+	}
+	for _, name := range []string{headerRevision, headerReason, headerLength, headerDigest} {
+		if !strings.Contains(readme, "`"+name) {
+			t.Errorf("the header %s is not explained", name)
+		}
+	}
+}
+
+func fileText(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
