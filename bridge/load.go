@@ -37,16 +37,16 @@ func (p *publisher) load() bool {
 // route puts an event into the lane of its subject, or into the lane of the dead letters.
 func (p *publisher) route(e *polygon.Event, r *loaded, at position) {
 	l, id, reason := p.place(e)
-	if at.record <= p.resumeTo && !l.stored.before(at) {
+	if at.record <= p.resumeTo && !p.storedUpTo[l].before(at) {
 		return // the stream has it
 	}
 	m := p.newMessage()
-	m.raw, m.id, m.channel, m.start, m.reason, m.record = e.Raw, string(id), e.Channel, e.Time, reason, r
+	m.raw, m.id, m.reason, m.record = e.Raw, string(id), reason, r
 	r.pending++
-	switch {
-	case reason != "":
+	if reason != "" {
 		p.reportDead(m)
-	case e.Channel.Kind.Aggregate():
+	} else if length := windowLength(e.Channel.Kind); length > 0 {
+		m.end = e.Time + length.Milliseconds()
 		m.revision = p.observe(l, e)
 	}
 	p.enqueue(l, m)

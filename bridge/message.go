@@ -1,38 +1,29 @@
 package bridge
 
-import (
-	"time"
+import "time"
 
-	"bridge/polygon"
-)
-
-// message is one event on its way to the stream.
+// message is one event on its way to the stream. Thousands are under way at once, so it is kept small.
 type message struct {
 	raw      []byte // points into the frame of its record
 	id       string // its Nats-Msg-Id
-	channel  *polygon.Channel
-	start    int64  // the event's time; of a bar the start of its window
-	revision bool   // a bar that is not newer than the newest of its symbol
 	reason   string // why it is a dead letter; "" if it is none
-
+	end      int64  // of a bar's window, in Unix ms; 0 for other events
 	lane     *lane
 	record   *loaded
 	next     *message // behind it in its lane
-	sent     time.Time
-	attempts int // sends so far; above 0 it may be in the stream although no ack came
+	attempts int32    // sends so far; above 0 it may be in the stream although no ack came
+	revision bool     // a bar that is not newer than the newest of its symbol
 }
 
 // lane holds the messages of one subject in the order in which the feed sent them. Only its head is
-// ever in flight: that is what keeps the order when a message has to be sent again.
+// ever in flight: that is what keeps the order when a message has to be sent again. A lane is one
+// cache line: with every symbol of a market, finding it is most of what an event costs.
 type lane struct {
-	subject    string
-	head, tail *message
-	state      laneState
-	retry      time.Time // when waiting: not before
-
+	subject     string
+	head, tail  *message
 	newest      int64 // window start of the newest bar seen
 	accumulated int64 // the day's volume after the newest bar, in millionths; 0 when unknown
-	stored      position
+	state       laneState
 }
 
 type laneState uint8
@@ -44,8 +35,7 @@ const (
 	laneWaiting                   // its head was refused and is sent again after retry
 )
 
-// position is a place in the feed: an event's index in the frame of a record. Positions after
-// reconciling tell which events of a lane the stream already has.
+// position is a place in the feed: an event's index in the frame of a record.
 type position struct {
 	record uint64
 	event  int

@@ -98,14 +98,13 @@ func TestMetricsCount(t *testing.T) {
 func TestMetricsOfStoredMessages(t *testing.T) {
 	m := newMetrics(nil, polygon.Stocks)
 	now := time.UnixMilli(1_754_055_003_500)
-	second := polygon.Stocks.Channel("A")
-	const start = 1_754_055_000_000
+	const end = 1_754_055_001_000
 	read := &loaded{at: now.Add(-20 * time.Millisecond)}
 	sent := now.Add(-3 * time.Millisecond)
-	m.stored(&message{channel: second, start: start, record: read, sent: sent}, false, now)
-	m.stored(&message{channel: second, start: start, record: read, sent: sent, revision: true}, false, now)
-	m.stored(&message{channel: second, start: start, record: read, sent: sent}, true, now)
-	m.stored(&message{record: read, sent: sent, reason: "malformed"}, false, now) // of no channel
+	m.stored(&message{end: end, record: read}, false, sent, now)
+	m.stored(&message{end: end, record: read, revision: true}, false, sent, now)
+	m.stored(&message{end: end, record: read}, true, sent, now)
+	m.stored(&message{record: read, reason: "malformed"}, false, sent, now) // of no channel
 	for name, want := range map[string]float64{
 		"bridge_messages_published_total": 3,
 		"bridge_messages_duplicate_total": 1,
@@ -163,9 +162,9 @@ func TestMetricNamesAndLabels(t *testing.T) {
 func BenchmarkMetricsStored(b *testing.B) {
 	m := newMetrics(nil, polygon.Stocks)
 	now := time.Now()
-	msg := &message{channel: polygon.Stocks.Channel("A"), start: now.UnixMilli() - 3000, record: &loaded{at: now}, sent: now}
+	msg := &message{end: now.UnixMilli() - 2000, record: &loaded{at: now}}
 	b.ReportAllocs()
 	for b.Loop() {
-		m.stored(msg, false, now)
+		m.stored(msg, false, now, now)
 	}
 }

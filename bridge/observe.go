@@ -16,8 +16,8 @@ func (m *metrics) received(events []polygon.Event) {
 }
 
 // stored counts and times a message that the stream has.
-func (m *metrics) stored(msg *message, duplicate bool, now time.Time) {
-	m.publishAck.Observe(now.Sub(msg.sent).Seconds())
+func (m *metrics) stored(msg *message, duplicate bool, sent, now time.Time) {
+	m.publishAck.Observe(now.Sub(sent).Seconds())
 	m.delivery.Observe(now.Sub(msg.record.at).Seconds())
 	if duplicate {
 		m.duplicates.Inc()
@@ -25,18 +25,10 @@ func (m *metrics) stored(msg *message, duplicate bool, now time.Time) {
 	}
 	m.published.Inc()
 	switch {
-	case msg.reason != "":
 	case msg.revision:
 		m.revisions.Inc() // late by what the vendor waited for late trades: no lag of ours
-	default:
-		m.lag(msg, now)
-	}
-}
-
-func (m *metrics) lag(msg *message, now time.Time) {
-	if length := windowLength(msg.channel.Kind); length > 0 {
-		end := time.UnixMilli(msg.start).Add(length)
-		m.eventLag.Observe(now.Sub(end).Seconds())
+	case msg.end > 0:
+		m.eventLag.Observe(now.Sub(time.UnixMilli(msg.end)).Seconds())
 	}
 }
 

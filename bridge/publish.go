@@ -44,20 +44,24 @@ type publisher struct {
 	lanes    map[string]*lane // by subject
 	dead     *lane
 	ready    fifo[*lane]   // lanes whose head is to be sent
-	waiting  []*lane       // lanes whose head was refused
+	waiting  []wait        // lanes whose head was refused
 	records  fifo[*loaded] // loaded records, oldest first
 	messages int           // in lanes, in flight or not
 	spare    *message      // settled messages, to be used again
 
+	full    bool      // the window was filled: more is sent when half of it is free
 	limit   int       // how much of the window is used: halved by a refusal, widened by an ack
 	paused  time.Time // nothing is sent before: set by a refusal when the limit is down to one
 	pause   time.Duration
 	stalled time.Time // of the first refusal after the last ack; zero when the last answer was an ack
 
-	created  time.Time // of the stream that the acks came from
-	acked    uint64    // the highest sequence that was acknowledged in it
-	counted  uint64    // records up to this one are in the metrics of what was received
-	resumeTo uint64    // records up to this one may be in the stream already: see reconcile
+	created time.Time // of the stream that the acks came from
+	acked   uint64    // the highest sequence that was acknowledged in it
+	counted uint64    // records up to this one are in the metrics of what was received
+
+	// After a rewind: records up to resumeTo may be in the stream already, and are for each lane up to storedUpTo.
+	resumeTo   uint64
+	storedUpTo map[*lane]position
 
 	events []polygon.Event // reused by load
 	buf    []byte          // reused for subjects and ids
@@ -124,6 +128,10 @@ func (p *publisher) fill(c *link) {
 	if now.Before(p.paused) {
 		return
 	}
+	if c.window.inFlight() > p.limit/2 && p.full {
+		return
+	}
+	p.full = false
 	for c.window.inFlight() < p.limit {
 		if p.ready.len() > 0 {
 			p.send(c, p.ready.pop(), now)
@@ -131,6 +139,7 @@ func (p *publisher) fill(c *link) {
 			return
 		}
 	}
+	p.full = true
 }
 
 // send publishes the head of a lane.
@@ -150,8 +159,8 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 	if len(out.Data)+maxHeader > p.out.maxBytes {
 		cutDeadLetter(out, p.out.maxBytes-maxHeader)
 	}
-	out.Reply = c.window.put(m)
-	l.state, m.sent = laneInFlight, now
+	out.Reply = c.window.put(m, now)
+	l.state = laneInFlight
 	m.attempts++
 	// An error here is a connection that has ended: serve hears of it by itself, and m stays in doubt.
 	_ = c.conn.PublishMsg(out)
@@ -173,7 +182,7 @@ func (p *publisher) settleAll(c *link, m *nats.Msg) {
 
 // settle takes the answer to one message.
 func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
-	m := c.window.take(answer.Subject)
+	m, sent := c.window.take(answer.Subject)
 	if m == nil {
 		return // an answer after its time; the message was sent again
 	}
@@ -185,7 +194,7 @@ func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
 	p.acked = max(p.acked, a.seq)
 	p.stalled, p.pause = time.Time{}, 0
 	p.limit = min(p.limit+1, windowSize)
-	p.metrics.stored(m, a.duplicate, now)
+	p.metrics.stored(m, a.duplicate, sent, now)
 	p.done(m)
 }
 
@@ -224,7 +233,7 @@ func (p *publisher) refuse(m *message, err error, now time.Time) {
 	}
 	p.metrics.retried(r.reason)
 	p.limited.Warn(r.reason, "message refused", "subject", m.lane.subject, "attempt", m.attempts, "err", r.err)
-	p.wait(m.lane, now)
+	p.putAside(m.lane, now)
 	if r.reason == "in_process" {
 		return // the server is well, it only has not decided about this one yet
 	}
@@ -237,21 +246,26 @@ func (p *publisher) refuse(m *message, err error, now time.Time) {
 	}
 }
 
-// wait puts a lane aside until its head may be sent again.
-func (p *publisher) wait(l *lane, now time.Time) {
+// wait is a lane whose head may not be sent again before a time.
+type wait struct {
+	lane  *lane
+	until time.Time
+}
+
+// putAside makes a lane wait after its head was refused.
+func (p *publisher) putAside(l *lane, now time.Time) {
 	l.state = laneWaiting
-	l.retry = now.Add(min(tickEvery<<min(l.head.attempts, 6), 2*time.Second))
-	p.waiting = append(p.waiting, l)
+	p.waiting = append(p.waiting, wait{l, now.Add(min(tickEvery<<min(l.head.attempts, 6), 2*time.Second))})
 }
 
 // resume makes the waiting lanes ready whose time has come.
 func (p *publisher) resume(now time.Time) {
 	rest := p.waiting[:0]
-	for _, l := range p.waiting {
-		if now.Before(l.retry) {
-			rest = append(rest, l)
+	for _, w := range p.waiting {
+		if now.Before(w.until) {
+			rest = append(rest, w)
 		} else {
-			p.makeReady(l)
+			p.makeReady(w.lane)
 		}
 	}
 	p.waiting = rest

@@ -66,11 +66,12 @@ func (p *publisher) settleDoubts(last map[string]string) {
 // last one in the stream are there; those behind it are sent again.
 func (p *publisher) rewind(last map[string]string) {
 	for _, l := range p.lanes {
-		l.head, l.tail, l.stored, l.newest, l.accumulated = nil, nil, position{}, 0, 0
+		l.head, l.tail, l.newest, l.accumulated = nil, nil, 0, 0
 	}
 	p.learn(last)
 	p.records, p.messages, p.spare = fifo[*loaded]{}, 0, nil
 
+	p.storedUpTo = make(map[*lane]position)
 	p.queue.rewind()
 	for {
 		rec, ok := p.queue.next()
@@ -92,8 +93,9 @@ func (p *publisher) mark(e *polygon.Event, at position, last map[string]string) 
 	if e.Status {
 		return
 	}
-	if l, id, _ := p.place(e); l.stored == (position{}) && last[l.subject] == string(id) {
-		l.stored = at
+	l, id, _ := p.place(e)
+	if _, found := p.storedUpTo[l]; !found && last[l.subject] == string(id) {
+		p.storedUpTo[l] = at
 	}
 }
 

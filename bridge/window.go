@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -17,6 +16,7 @@ type window struct {
 
 type slot struct {
 	m     *message
+	sent  time.Time
 	reply string
 	turn  int // how often the reply subject was renewed
 }
@@ -37,27 +37,33 @@ func (w *window) reply(slot, turn int) string {
 func (w *window) inFlight() int { return len(w.slots) - len(w.free) }
 
 // put takes a slot for m and returns its reply subject. There must be a free one.
-func (w *window) put(m *message) (reply string) {
+func (w *window) put(m *message, now time.Time) (reply string) {
 	i := w.free[len(w.free)-1]
 	w.free = w.free[:len(w.free)-1]
-	w.slots[i].m = m
-	return w.slots[i].reply
+	s := &w.slots[i]
+	s.m, s.sent = m, now
+	return s.reply
 }
 
-// take returns the message that awaits an answer on a reply subject and frees its slot. It returns
-// nil when no message does: the answer came after its time.
-func (w *window) take(reply string) *message {
-	number, _, ok := strings.Cut(reply[len(w.prefix):], "-")
-	i, err := strconv.Atoi(number)
-	if !ok || err != nil || i < 0 || i >= len(w.slots) || w.slots[i].reply != reply {
-		return nil
+// take returns the message that awaits an answer on a reply subject, and when it was sent, and frees
+// its slot. It returns nil when no message does: the answer came after its time.
+func (w *window) take(reply string) (m *message, sent time.Time) {
+	i := 0
+	for _, c := range []byte(reply[len(w.prefix):]) {
+		if c == '-' {
+			break
+		}
+		i = 10*i + int(c-'0')
 	}
-	m := w.slots[i].m
+	if i < 0 || i >= len(w.slots) || w.slots[i].reply != reply {
+		return nil, time.Time{}
+	}
+	s := &w.slots[i]
+	m, s.m = s.m, nil
 	if m != nil {
-		w.slots[i].m = nil
 		w.free = append(w.free, i)
 	}
-	return m
+	return m, s.sent
 }
 
 // expired frees the slots of the messages that were sent before the given time and passes the messages
@@ -65,7 +71,7 @@ func (w *window) take(reply string) *message {
 func (w *window) expired(before time.Time, yield func(*message)) {
 	for i := range w.slots {
 		s := &w.slots[i]
-		if s.m == nil || !s.m.sent.Before(before) {
+		if s.m == nil || !s.sent.Before(before) {
 			continue
 		}
 		m := s.m

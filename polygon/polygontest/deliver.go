@@ -48,7 +48,11 @@ func (f *frame) clone() *frame {
 // Send sends a text frame, as it is, to every connection that holds a subscription, whatever it is to. It
 // returns to how many. The frame need not be valid.
 func (s *Server) Send(data []byte) int {
-	return s.deliver(&frame{data: data, events: split(data)})
+	events := []span{{to: len(data)}}
+	if s.config.Record != RecordCounts {
+		events = split(data)
+	}
+	return s.deliver(&frame{data: data, events: events})
 }
 
 // SendBinary is Send with a binary frame, which the vendor never sends.

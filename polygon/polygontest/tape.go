@@ -30,7 +30,7 @@ type Record string
 
 const (
 	RecordEvents Record = "events" // every event with its bytes
-	RecordCounts Record = "counts" // nothing; Stats has the counts. For long runs and benchmarks
+	RecordCounts Record = "counts" // nothing; Stats has the counts, a frame given to Send as one event. For long runs and benchmarks
 )
 
 // Events returns what was sent so far, in order, over all sessions.
