@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -362,21 +363,26 @@ func buckets(b *testing.B, addr, name string) map[float64]float64 {
 	return all
 }
 
-// quantile is the upper bound of the bucket in which a quantile lies, of what came after before.
+// quantile is a quantile of what came after before, interpolated within its bucket.
 func quantile(b *testing.B, addr, name string, q float64, before map[float64]float64) float64 {
 	all := buckets(b, addr, name)
-	var bounds []float64
-	most := 0.0
-	for bound := range all {
-		bounds = append(bounds, bound)
-		most = max(most, all[bound]-before[bound])
+	bounds := slices.Sorted(maps.Keys(all))
+	count := func(i int) float64 {
+		if i < 0 {
+			return 0
+		}
+		return all[bounds[i]] - before[bounds[i]]
 	}
-	slices.Sort(bounds)
-	for _, bound := range bounds {
-		if all[bound]-before[bound] >= q*most {
-			return bound
+	rank := q * count(len(bounds)-1)
+	for i, bound := range bounds {
+		if count(i) >= rank && rank > 0 {
+			low := 0.0
+			if i > 0 {
+				low = bounds[i-1]
+			}
+			return low + (bound-low)*(rank-count(i-1))/(count(i)-count(i-1))
 		}
 	}
-	b.Fatalf("no buckets of %s", name)
+	b.Fatalf("no observations of %s", name)
 	return 0
 }
