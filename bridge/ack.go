@@ -38,6 +38,10 @@ type ack struct {
 	duplicate bool
 }
 
+// errStranger is returned by parseAck for an answer that is not of the stream: some subscriber of its subjects
+// answers what it receives, or acknowledges it as if it were a consumer. The stream's own answer comes beside it.
+var errStranger = errors.New("not an answer of the stream")
+
 // parseAck reads the answer to one publish. The answer of the server's plain path is
 // {"stream":"STOCKS","seq":17}, for which prefix is {"stream":"STOCKS","seq": and no JSON decoder runs.
 func parseAck(m *nats.Msg, prefix []byte, stream string) (ack, error) {
@@ -61,13 +65,11 @@ func parseAck(m *nats.Msg, prefix []byte, stream string) (ack, error) {
 	}
 	switch err := json.Unmarshal(m.Data, &answer); {
 	case err != nil:
-		return ack{}, &refusal{reason: "other", err: fmt.Errorf("unreadable ack: %w", err)}
+		return ack{}, fmt.Errorf("%w: %w", errStranger, err)
 	case answer.Error != nil:
 		return ack{}, refused(answer.Error)
-	case answer.Stream != stream:
-		return ack{}, &refusal{reason: "other", err: fmt.Errorf("stored in stream %q, not in %q", answer.Stream, stream)}
-	case answer.Seq == 0:
-		return ack{}, &refusal{reason: "other", err: errors.New("ack without a sequence")}
+	case answer.Stream != stream, answer.Seq == 0:
+		return ack{}, fmt.Errorf("%w: sequence %d of stream %q", errStranger, answer.Seq, answer.Stream)
 	}
 	return ack{answer.Seq, answer.Duplicate}, nil
 }

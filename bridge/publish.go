@@ -182,11 +182,15 @@ func (p *publisher) settleAll(c *link, m *nats.Msg) {
 
 // settle takes the answer to one message.
 func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
+	a, err := parseAck(answer, c.ackPrefix, c.stream)
+	if errors.Is(err, errStranger) {
+		p.limited.Warn("stranger", "answer ignored: a subscriber answers the messages on their way to the stream", "err", err)
+		return
+	}
 	m, sent := c.window.take(answer.Subject)
 	if m == nil {
 		return // an answer after its time; the message was sent again
 	}
-	a, err := parseAck(answer, c.ackPrefix, c.stream)
 	if err != nil {
 		p.refuse(m, err, now)
 		return

@@ -8,6 +8,7 @@ import (
 
 	"bridge/polygon"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -175,6 +176,31 @@ func TestFullStreamHoldsTheQueue(t *testing.T) {
 	}
 	d.finish()
 	tp.check(t, s.url)
+}
+
+// TestStrangersAnswers: a subscriber that is no consumer and still acknowledges what it receives does so to
+// the publisher, before the stream does. That neither stops the publisher nor counts as the stream's ack.
+func TestStrangersAnswers(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	conn := connect(t, s.url).Conn()
+	if _, err := conn.Subscribe("stocks.>", func(m *nats.Msg) { _ = m.Ack() }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Subscribe("stocks.>", func(m *nats.Msg) { _ = m.Respond([]byte(`{"stream":"OTHER","seq":1}`)) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	d := startDelivery(t, testConfig(s.url))
+	tp := newTape(6)
+	d.append(tp, 300, 20)
+	d.finish()
+	tp.check(t, s.url)
+	if n := d.p.metrics.retries(); n > 0 {
+		t.Errorf("%d messages were sent again, want none", n)
+	}
 }
 
 // TestDuplicateWindowIsNotLeantOn: what was in flight when the server died is settled by what the
