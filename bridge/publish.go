@@ -142,9 +142,15 @@ func (p *publisher) fill(c *link) {
 	p.full = true
 }
 
-// send publishes the head of a lane.
+// send publishes the head of a lane, or makes it a dead letter when the stream takes less than it did when
+// the message was loaded.
 func (p *publisher) send(c *link, l *lane, now time.Time) {
 	m := l.head
+	tooLarge := len(m.raw)+maxHeader > p.out.maxBytes
+	if tooLarge && m.reason == "" {
+		p.bury(l, "too_large")
+		return
+	}
 	header := p.out.plain
 	switch {
 	case m.reason != "":
@@ -156,7 +162,7 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 
 	out := &p.out.msg
 	out.Subject, out.Header, out.Data = l.subject, header, m.raw
-	if len(out.Data)+maxHeader > p.out.maxBytes {
+	if tooLarge {
 		cutDeadLetter(out, p.out.maxBytes-maxHeader)
 	}
 	out.Reply = c.window.put(m, now)

@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,6 +202,50 @@ func TestStrangersAnswers(t *testing.T) {
 	tp.check(t, s.url)
 	if n := d.p.metrics.retries(); n > 0 {
 		t.Errorf("%d messages were sent again, want none", n)
+	}
+}
+
+// TestLimitLoweredBehindALoadedMessage: a message that was loaded when the stream still took its size, and
+// is sent when it does not any more, is a dead letter and never a cut event. The others stay as they are.
+func TestLimitLoweredBehindALoadedMessage(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	px := newProxy(t, s.url)
+	d := startDelivery(t, testConfig(px.url()))
+	event := func(second, bytes int) string {
+		return fmt.Sprintf(`{"ev":"A","sym":"X","s":%d,"x":%q}`, second, strings.Repeat("x", bytes))
+	}
+	send := func(events ...string) {
+		if err := d.q.append([]byte("["+strings.Join(events, ",")+"]"), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(event(1, 0))
+	d.settled(0)
+	px.setDeaf(true)
+	send(event(2, 0), event(3, 10_000), event(4, 0)) // without an ack of the first the others wait
+	stored(t, s.url, 2)
+	stream, err := connect(t, s.url).Stream(t.Context(), "STOCKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	smaller := stream.CachedInfo().Config
+	smaller.MaxMsgSize = leastMessageBytes
+	if _, err := connect(t, s.url).UpdateStream(t.Context(), smaller); err != nil {
+		t.Fatal(err)
+	}
+	px.cut()
+	px.setDeaf(false)
+	d.finish()
+
+	var got []string
+	for _, m := range readStream(t, s.url, "STOCKS") {
+		got = append(got, fmt.Sprintf("%s %s %s", m.Subject(), m.Headers().Get(headerReason), m.Headers().Get(headerLength)))
+	}
+	slices.Sort(got)
+	want := []string{"stocks.agg.X  ", "stocks.agg.X  ", "stocks.agg.X  ", "stocks.dead too_large 10033"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
