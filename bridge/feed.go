@@ -127,7 +127,11 @@ func (f *feed) deliver(frame []byte) {
 func (f *feed) report(a polygon.Answer) {
 	f.metrics.subscribed(a)
 	if len(a.Refused) > 0 {
-		f.log.Error("subscription refused: not in the plan of POLYGON_API_KEY", "channel", strings.Join(a.Refused, ","))
+		f.log.Error("subscription refused: see the plan of POLYGON_API_KEY", "channel", strings.Join(a.Refused, ","), "err", a.Refusals[0].Err())
+	}
+	if len(a.Unclear) > 0 {
+		f.log.Error("subscription refused or not answered: see the plan of POLYGON_API_KEY, and check POLYGON_SUBSCRIBE",
+			"channel", strings.Join(a.Unclear, ","), "err", a.Refusals[0].Err())
 	}
 	if len(a.Silent) > 0 {
 		f.log.Error("subscription not answered: the feed may not know the channel, check POLYGON_SUBSCRIBE", "channel", strings.Join(a.Silent, ","))

@@ -3,7 +3,9 @@ package bridge
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +179,34 @@ func TestFeedServesWhatIsAllowed(t *testing.T) {
 			t.Errorf("%d events in the queue, want the %d of the tape", len(got), len(sent(srv)))
 		}
 	})
+}
+
+// TestFeedNamesWhatItIsNotServed: every parameter that was not confirmed is in the log, with the feed's own
+// words where it had any, and in the metrics.
+func TestFeedNamesWhatItIsNotServed(t *testing.T) {
+	params := []string{"T.*", "ZZ.*"}
+	refusal := polygon.Status{Status: "error", Message: "not authorized"}
+	limit := polygon.Status{Status: "error", Message: "subscription limit reached"}
+	for _, tt := range []struct {
+		outcome string
+		answer  polygon.Answer
+		words   string
+	}{
+		{"refused", polygon.Answer{Refused: params, Refusals: []polygon.Status{refusal, refusal}}, refusal.Message},
+		{"refused", polygon.Answer{Refused: params, Refusals: []polygon.Status{limit, limit}}, limit.Message},
+		{"silent", polygon.Answer{Silent: params}, ""},
+		{"unclear", polygon.Answer{Unclear: params, Refusals: []polygon.Status{refusal}}, refusal.Message},
+	} {
+		log := &logBuffer{}
+		f := &feed{metrics: newMetrics(nil, polygon.Stocks), log: NewLogger(log, slog.LevelInfo, FormatText)}
+		f.report(tt.answer)
+		if got := value(t, f.metrics, "bridge_subscriptions", "outcome="+tt.outcome); got != 2 {
+			t.Errorf("%v parameters are %s, want 2", got, tt.outcome)
+		}
+		if text := log.String(); !strings.Contains(text, "T.*,ZZ.*") || !strings.Contains(text, tt.words) {
+			t.Errorf("%s: the log does not name the parameters and say %q: %s", tt.outcome, tt.words, text)
+		}
+	}
 }
 
 // TestFeedNeverWaits: when the queue is full, frames are refused and counted, and the session lives on.

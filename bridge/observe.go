@@ -63,4 +63,5 @@ func (m *metrics) subscribed(a polygon.Answer) {
 	m.subscriptions.WithLabelValues("confirmed").Set(float64(len(a.Confirmed)))
 	m.subscriptions.WithLabelValues("refused").Set(float64(len(a.Refused)))
 	m.subscriptions.WithLabelValues("silent").Set(float64(len(a.Silent)))
+	m.subscriptions.WithLabelValues("unclear").Set(float64(len(a.Unclear)))
 }
