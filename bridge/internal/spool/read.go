@@ -1,0 +1,224 @@
+package spool
+
+import (
+	"slices"
+	"time"
+)
+
+// Next returns the next record, and false if there is none yet. The frame is good until the record is acknowledged, or until
+// Rewind. Next may read a file, never more than a block at a time.
+func (l *Log) Next() (Record, bool) {
+	for {
+		if rec, ok := l.take(); ok {
+			return rec, true
+		}
+		if !l.advance() {
+			return Record{}, false
+		}
+	}
+}
+
+// take returns the next record of the block that the reader is in.
+func (l *Log) take() (Record, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current == nil || l.offset == len(l.current.buf) {
+		return Record{}, false
+	}
+	rec := recordOf(l.current.buf[l.offset:])
+	l.offset += recordHeader + len(rec.Frame)
+	l.next, l.handed, l.handedAt = rec.Seq+1, rec.Seq, rec.At
+	return rec, true
+}
+
+// advance moves the reader to the block with the next record, which it may have to read from a file. It reports
+// false when there is no such record yet.
+func (l *Log) advance() bool {
+	for {
+		b, end := l.seek()
+		if b == nil {
+			return false
+		}
+		var err error
+		if end > 0 {
+			err = l.load(&l.read, end, b)
+		} else {
+			l.read.close() // the file may be removed before it is needed again
+		}
+		hole, ok := l.enter(b)
+		if hole > 0 {
+			l.log.Warn("records are missing in the spool", "seq", l.next, "n", hole)
+		}
+		if ok || err != nil {
+			return ok
+		}
+	}
+}
+
+// seek returns the block in memory with the next record. Otherwise it returns an empty block, to be loaded from the
+// reader's cursor up to the offset end, and nil when there is no such record yet.
+func (l *Log) seek() (b *block, end int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.current; b != nil && b.seg != nil && !b.queued {
+		l.read.moveTo(b.seg, b.end, b.last)
+		b.seg = nil
+	}
+	l.read.next = l.next
+	b, end = l.find(&l.read)
+	switch {
+	case b != nil:
+		l.hold(b)
+	case end > 0:
+		b = l.newBlock(0)
+	default:
+		l.next = l.read.next
+		l.passHole()
+	}
+	return b, end
+}
+
+// hold keeps a block from being used again until all that the reader takes from it is settled.
+func (l *Log) hold(b *block) {
+	if !b.taken {
+		b.taken = true
+		l.taken = append(l.taken, b)
+	}
+	l.current, l.offset = b, len(b.buf)
+}
+
+// enter puts the reader on the first record of b that it has not passed, and returns how many before that are in
+// no file any more. It reports false when there is no such record.
+func (l *Log) enter(b *block) (hole uint64, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(b.buf) == 0 || b.last < l.next {
+		l.recycle(b)
+		return 0, false
+	}
+	l.hold(b)
+	l.offset = b.offset(l.next)
+	hole = seqOf(b.buf[l.offset:]) - l.next
+	l.settle()
+	l.trim()
+	return hole, true
+}
+
+// find says where the record c.next is, or the first one behind it: in a block in memory, or in the files, from
+// the cursor up to the offset end of its segment. Neither is the case when there is no such record yet.
+func (l *Log) find(c *cursor) (b *block, end int64) {
+	if len(l.queue) == 0 || c.next < l.queue[0].first {
+		if s := l.segmentOf(c); s != nil && (len(l.queue) == 0 || s.first < l.queue[0].first) {
+			return nil, s.end
+		}
+		if len(l.queue) == 0 {
+			c.next = l.last + 1
+			return nil, 0
+		}
+		c.next = l.queue[0].first
+	}
+	return l.inMemory(c.next), 0
+}
+
+// segmentOf returns the segment with the record c.next, or with the first one in the files behind it, and moves the cursor
+// there. It returns nil when there is nothing to read.
+func (l *Log) segmentOf(c *cursor) *segment {
+	i, _ := slices.BinarySearchFunc(l.segments, c.next, func(s *segment, seq uint64) int {
+		if s.first <= seq {
+			return -1
+		}
+		return 1
+	})
+	for i = max(i-1, 0); i < len(l.segments); i++ {
+		s := l.segments[i]
+		if c.seg == nil || c.seg.first < s.first {
+			c.moveTo(s, 0, s.first-1)
+		}
+		if c.seg == s && c.at < s.end {
+			return s
+		}
+	}
+	return nil
+}
+
+// inMemory returns the block of the queue with the record seq, or the first one behind it, nil if there is none.
+func (l *Log) inMemory(seq uint64) *block {
+	i, _ := slices.BinarySearchFunc(l.queue, seq, func(b *block, seq uint64) int {
+		if b.last < seq {
+			return -1
+		}
+		return 1
+	})
+	if i == len(l.queue) {
+		return nil
+	}
+	return l.queue[i]
+}
+
+// Ack says that every record up to and including seq is settled. The mark is kept with that, for the next Open.
+func (l *Log) Ack(seq uint64, mark Mark) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acked = max(l.acked, min(seq, l.handed))
+	l.mark = mark
+	l.settle()
+	l.passHole()
+	l.trim()
+}
+
+// settle moves over what is acknowledged, and gives back the blocks that are behind it.
+func (l *Log) settle() {
+	for len(l.taken) > 0 {
+		b := l.taken[0]
+		for l.settled < len(b.buf) && seqOf(b.buf[l.settled:]) <= l.acked {
+			l.settled += sizeOf(b.buf[l.settled:])
+		}
+		l.ackedEnd = b.pos + int64(l.settled)
+		if l.settled < len(b.buf) || b == l.current {
+			return
+		}
+		l.settled = 0
+		l.taken = slices.Delete(l.taken, 0, 1)
+		b.taken = false
+		l.recycle(b)
+	}
+}
+
+// passHole settles the records at the end of the log that the reader passed because the files do not have
+// them any more. Nobody could acknowledge them, and the log would never be drained.
+func (l *Log) passHole() {
+	if l.acked >= l.handed && l.next > l.last {
+		l.acked, l.ackedEnd = l.last, l.end
+	}
+}
+
+// Rewind makes Next start again at the oldest record that is kept, acknowledged or not.
+func (l *Log) Rewind() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first, pos := l.oldest()
+	l.next, l.acked, l.handed, l.ackedEnd = first, first-1, first-1, pos
+	l.read.moveTo(nil, 0, 0)
+	l.current, l.offset = nil, 0
+	for _, b := range l.taken {
+		b.taken = false // and not recycled: the reader may still look at its frames
+	}
+	l.taken, l.settled = nil, 0
+	for _, s := range l.segments {
+		s.settled = time.Time{}
+	}
+	notify(l.woken)
+}
+
+// oldest returns the first record that is kept, and its place in the stream of bytes.
+func (l *Log) oldest() (seq uint64, pos int64) {
+	for _, s := range l.segments {
+		if s.end > 0 {
+			return s.first, s.base
+		}
+	}
+	if len(l.queue) > 0 {
+		return l.queue[0].first, l.queue[0].pos
+	}
+	return l.last + 1, l.end
+}

@@ -1,0 +1,194 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// writeEvery is how long the writer lets records collect after it has written some. It is what kill -9 may take, and
+// spares a system call for each frame of a busy feed.
+const writeEvery = 2 * time.Millisecond
+
+// writer is what the one goroutine that writes owns.
+type writer struct {
+	seg      *segment // that is written; nil: the next record begins one
+	file     file     // its file
+	last     uint64   // its last record
+	unsynced bool     // something in file is not synced
+	renamed  bool     // the directory is not synced
+	position file
+	stored   uint64 // what position says
+}
+
+// run writes what is appended until Release.
+func (l *Log) run() {
+	defer close(l.ended)
+	tick := time.NewTicker(l.opt.SyncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.unsaved:
+			if l.Err() != nil {
+				continue // tried again by the clock
+			}
+			l.report(l.write())
+			select {
+			case <-time.After(writeEvery):
+			case <-l.released:
+			}
+		case <-tick.C:
+			l.save()
+			l.discard(time.Now())
+			notify(l.woken) // a file that could not be read may be readable by now
+		case <-l.released:
+			l.save()
+			return
+		}
+	}
+}
+
+// save brings all that is known to the disk.
+func (l *Log) save() {
+	l.report(errors.Join(l.write(), l.sync(), l.savePosition()))
+}
+
+// report tells when the disk takes nothing, and when it does again.
+func (l *Log) report(err error) {
+	l.mu.Lock()
+	before := l.err
+	l.err = err
+	l.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		l.log.Error("the spool cannot be written, frames wait in memory", "err", err)
+	case err == nil && before != nil:
+		l.log.Info("the spool is written again")
+	}
+}
+
+// write writes what waits in memory.
+func (l *Log) write() error {
+	for {
+		b, records := l.unwritten()
+		if b == nil {
+			return nil
+		}
+		if err := l.writeRecords(b, records); err != nil {
+			return err
+		}
+	}
+}
+
+// unwritten returns the oldest records that are not in a segment, and their block, which stays as it is until
+// the next call.
+func (l *Log) unwritten() (b *block, records []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing = nil
+	for _, b := range l.queue {
+		if b.written < len(b.buf) {
+			l.writing = b
+			return b, b.buf[b.written:]
+		}
+	}
+	return nil, nil
+}
+
+// writeRecords appends records of a block to the segment, or to a new one.
+func (l *Log) writeRecords(b *block, records []byte) error {
+	w := &l.out
+	first := seqOf(records)
+	if w.seg != nil && (w.seg.end >= int64(l.sizes.segment) || first != w.last+1) {
+		if err := l.finishSegment(); err != nil {
+			return err
+		}
+	}
+	if w.seg == nil {
+		if err := l.beginSegment(first, b.pos+int64(b.written)); err != nil {
+			return err
+		}
+	}
+	if _, err := w.file.WriteAt(records, w.seg.end); err != nil {
+		// A part may be there. It is written again, and should be cut off as well in case that this process ends before.
+		_ = w.file.Truncate(w.seg.end)
+		return err
+	}
+	w.unsynced = true
+	w.last = l.written(b, records)
+	return nil
+}
+
+// written notes that records of a block are in the segment, and returns the last of them.
+func (l *Log) written(b *block, records []byte) (last uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.out.seg
+	s.end += int64(len(records))
+	b.written += len(records)
+	b.seg, b.end = s, s.end
+	if last = b.last; b.written < len(b.buf) {
+		last = seqOf(b.buf[b.written:]) - 1
+	}
+	l.trim()
+	return last
+}
+
+func (l *Log) beginSegment(first uint64, base int64) error {
+	s := &segment{first: first, base: base}
+	f, err := l.fs.create(s.name())
+	if err != nil {
+		return err
+	}
+	l.out.seg, l.out.file, l.out.last, l.out.renamed = s, f, first-1, true
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.segments = append(l.segments, s)
+	return nil
+}
+
+// finishSegment ends the segment that is written, safe from a power cut.
+func (l *Log) finishSegment() error {
+	err := l.sync()
+	if w := &l.out; w.seg != nil {
+		err = errors.Join(err, w.file.Close())
+		w.seg, w.file = nil, nil
+	}
+	return err
+}
+
+// sync makes what was written last through a power cut.
+func (l *Log) sync() error {
+	w := &l.out
+	if w.unsynced {
+		w.unsynced = false
+		if err := w.file.Sync(); err != nil {
+			// The system may have dropped what it could not write, and forget about it. What comes goes to another file.
+			_ = w.file.Close()
+			w.seg, w.file = nil, nil
+			return fmt.Errorf("what came in the last %v may be lost by a power cut: %w", l.opt.SyncEvery, err)
+		}
+	}
+	if w.renamed {
+		if err := l.fs.sync(); err != nil {
+			return err
+		}
+		w.renamed = false
+	}
+	return nil
+}
+
+// savePosition stores how far the records are acknowledged.
+func (l *Log) savePosition() error {
+	l.mu.Lock()
+	p := position{l.acked, l.mark}
+	l.mu.Unlock()
+	if p.acked == l.out.stored {
+		return nil
+	}
+	if err := storePosition(l.out.position, p); err != nil {
+		return fmt.Errorf("write the position: %w", err)
+	}
+	l.out.stored = p.acked
+	return nil
+}
