@@ -42,8 +42,12 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		log.Info("embedded nats started", "url", cfg.NATS.URL, "dir", cfg.DataDir)
 	}
 
-	q := newQueue(cfg.QueueMaxBytes)
 	m := newMetrics(opt.Registerer, cfg.Market)
+	q, err := openQueue(cfg, m, log)
+	if err != nil {
+		return err
+	}
+	defer releaseQueue(q, log)
 	m.watchQueue(q)
 	ready := &readiness{}
 	web, err := startHTTP(cfg.HTTPAddr, ready, m, log)
@@ -65,8 +69,8 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	defer giveUp(nil)
 	g.Go(func() error {
 		err := f.run(feeding)
-		q.close()
-		records, _, _ := q.depth()
+		q.Close()
+		records, _, _ := q.Depth()
 		log.Info("stopping, the queue drains", "n", records, "wait", cfg.DrainTimeout)
 		time.AfterFunc(cfg.DrainTimeout, func() { giveUp(errDrainTimeout) })
 		return err
@@ -76,13 +80,23 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		return p.run(publishing, cfg, ready)
 	})
 	err = g.Wait()
-	if records, bytes, _ := q.depth(); records > 0 {
-		log.Error("stopped with frames that are not in the stream", "n", records, "bytes", bytes, "err", err)
-	} else {
+	switch records, bytes, _ := q.Depth(); {
+	case records == 0:
 		log.Info("bridge stopped", "seq", p.acked)
+	case cfg.DataDir != "":
+		log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "n", records, "bytes", bytes, "err", err)
+	default:
+		log.Error("stopped with frames that are not in the stream", "n", records, "bytes", bytes, "err", err)
 	}
 	if errors.Is(err, errDrainTimeout) {
 		return nil
 	}
 	return err
+}
+
+// releaseQueue gives the queue's directory back.
+func releaseQueue(q queue, log *slog.Logger) {
+	if err := q.Release(); err != nil {
+		log.Error("queue not written to its end", "err", err)
+	}
 }

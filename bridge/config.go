@@ -22,7 +22,7 @@ type Config struct {
 	Subscribe []string       // parameters, as in A.*
 
 	NATS     NATSConfig
-	DataDir  string // of the embedded NATS server; used when NATS.URL is empty
+	DataDir  string // of the queue and the embedded NATS server; empty for a queue in memory
 	NATSAddr string // on which the embedded NATS server listens
 
 	Stream         string
@@ -31,6 +31,8 @@ type Config struct {
 	StreamMaxBytes int64
 	StreamUpdate   bool // an existing stream may be changed
 
+	SpoolMaxBytes int64
+	SpoolRetain   time.Duration
 	QueueMaxBytes int64
 	DrainTimeout  time.Duration
 
@@ -42,8 +44,12 @@ type Config struct {
 const (
 	// leastMaxAge is how long the server remembers message ids; it refuses a stream that forgets messages sooner.
 	leastMaxAge = 2 * time.Minute
+	// leastSpool is a few of the spool's files.
+	leastSpool = 128 << 20
 	// leastQueue is the size of the largest frame that is read.
 	leastQueue = 16 << 20
+	// defaultDataDir is where the embedded NATS server is when nobody says otherwise.
+	defaultDataDir = "bridge-data"
 	// leastStream is small enough for any test and too large for a forgotten unit.
 	leastStream = 1 << 20
 )
@@ -61,6 +67,8 @@ func Load() (Config, error) {
 		Stream:         env.Stream,
 		StreamMaxAge:   p.duration("BRIDGE_STREAM_MAX_AGE", env.StreamMaxAge, leastMaxAge),
 		StreamMaxBytes: p.size("BRIDGE_STREAM_MAX_BYTES", env.StreamMaxBytes, leastStream),
+		SpoolMaxBytes:  p.size("BRIDGE_SPOOL_MAX_BYTES", env.SpoolMaxBytes, leastSpool),
+		SpoolRetain:    p.duration("BRIDGE_SPOOL_RETAIN", env.SpoolRetain, 0),
 		QueueMaxBytes:  p.size("BRIDGE_QUEUE_MAX_BYTES", env.QueueMaxBytes, leastQueue),
 		DrainTimeout:   p.duration("BRIDGE_DRAIN_TIMEOUT", env.DrainTimeout, time.Millisecond),
 		LogLevel:       p.level("BRIDGE_LOG_LEVEL", env.LogLevel),
@@ -75,6 +83,9 @@ func Load() (Config, error) {
 	p.stream(&cfg)
 	cfg.NATS, err = natsConfig(env)
 	p.problem(err)
+	if cfg.NATS.URL == "" && cfg.DataDir == "" {
+		cfg.DataDir = defaultDataDir
+	}
 	if cfg.NATS.URL == "" && cfg.StreamReplicas > 1 {
 		p.problem(fmt.Errorf("BRIDGE_STREAM_REPLICAS=%d needs a NATS cluster: set NATS_URL, or leave it at 1", cfg.StreamReplicas))
 	}

@@ -28,14 +28,14 @@ func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case p.created.IsZero() && ExitCode(err) == 2:
+		case !p.connected && ExitCode(err) == 2:
 			return err
 		}
 		if time.Since(began) > longestNATSWait {
 			failures = 0
 		}
 		wait := backoff(failures, longestNATSWait)
-		records, _, _ := p.queue.depth()
+		records, _, _ := p.queue.Depth()
 		p.log.Warn("nats unavailable, events wait in the queue", "err", err, "wait", wait.Round(time.Millisecond), "records", records)
 		if !sleep(ctx, wait) {
 			return context.Cause(ctx)

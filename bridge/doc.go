@@ -1,8 +1,8 @@
 // Package bridge is the daemon: it carries the feed of package polygon into a JetStream stream. It is the only
 // package that knows both sides.
 //
-//	Conn.Read       queue.append       Split, place         publisher        ack
-//	frame ────────▶ (in memory) ─────▶ lanes of messages ─▶ window ────────▶ JetStream ─▶ queue.ack
+//	Conn.Read       queue.Append       Split, place         publisher        ack
+//	frame ────────▶ (disk or memory) ▶ lanes of messages ─▶ window ────────▶ JetStream ─▶ queue.Ack
 //	└─── feed goroutine ───┘└─────────────────── publisher goroutine ───────────────────┘
 //
 // Everything passes through the queue, always. An outage is a longer queue and a lost connection is a
@@ -22,7 +22,8 @@
 // From the feed to the queue:
 //
 //   - feed.go: the succession of sessions
-//   - queue.go: frames between the two goroutines
+//   - queue.go: what is between the two goroutines; memory.go: it without a data directory
+//   - internal/spool: it with one
 //
 // From the queue to the stream:
 //
@@ -40,5 +41,5 @@
 //   - config.go, environment.go, natsconfig.go: the settings; settings.go: the table of them; secret.go
 //   - log.go, metrics.go, observe.go, health.go, version.go: what can be seen from outside
 //
-// It does not decode events, keeps nothing on disk but the embedded NATS server's store, and does not fill gaps.
+// It does not decode events, and does not fill gaps.
 package bridge

@@ -29,7 +29,7 @@ type environment struct {
 	NATSCert     string `envconfig:"NATS_CERT" desc:"file with a client certificate for NATS (PEM)"`
 	NATSKey      string `envconfig:"NATS_KEY" desc:"file with the private key of NATS_CERT (PEM)"`
 
-	DataDir  string `envconfig:"BRIDGE_DATA_DIR" default:"bridge-data" desc:"directory of the bridge's own NATS server; unused with NATS_URL"`
+	DataDir  string `envconfig:"BRIDGE_DATA_DIR" desc:"directory of the queue, and of the bridge's own NATS server. With NATS_URL, and where this is not set, the queue is in memory and dies with the process; without NATS_URL it is bridge-data"`
 	NATSAddr string `envconfig:"BRIDGE_NATS_ADDR" default:"127.0.0.1:4222" desc:"address on which the bridge's own NATS server listens; it asks nobody for a password. Unused with NATS_URL"`
 
 	Stream         string `envconfig:"BRIDGE_STREAM" desc:"name of the stream; by default the market in upper case, as in STOCKS"`
@@ -38,7 +38,9 @@ type environment struct {
 	StreamMaxBytes string `envconfig:"BRIDGE_STREAM_MAX_BYTES" default:"20GiB" desc:"size at which the stream drops its oldest messages"`
 	StreamUpdate   string `envconfig:"BRIDGE_STREAM_UPDATE" default:"false" desc:"true lets the bridge change an existing stream whose settings break its promise"`
 
-	QueueMaxBytes string `envconfig:"BRIDGE_QUEUE_MAX_BYTES" default:"256MiB" desc:"memory for what is read and not stored yet, as while NATS is down. Beyond it frames are dropped, counted and logged"`
+	SpoolMaxBytes string `envconfig:"BRIDGE_SPOOL_MAX_BYTES" default:"10GiB" desc:"disk for what is read and not stored yet, as while NATS is down. Beyond it frames are dropped, counted and logged"`
+	SpoolRetain   string `envconfig:"BRIDGE_SPOOL_RETAIN" default:"5m" desc:"how long what is stored stays in the queue on disk, to be sent again if NATS loses it"`
+	QueueMaxBytes string `envconfig:"BRIDGE_QUEUE_MAX_BYTES" default:"256MiB" desc:"memory for the same, of a queue in memory, or while the disk is full or slow"`
 	DrainTimeout  string `envconfig:"BRIDGE_DRAIN_TIMEOUT" default:"10s" desc:"how long a bridge that is asked to stop may take to store what it has read"`
 
 	HTTPAddr  string `envconfig:"BRIDGE_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of /healthz, /readyz and /metrics; off for none"`

@@ -40,7 +40,7 @@ var errNothingSubscribed = errors.New("no parameter of POLYGON_SUBSCRIBE was acc
 // that could make it wait: the vendor drops slow readers.
 type feed struct {
 	cfg     Config
-	queue   *queue
+	queue   queue
 	metrics *metrics
 	log     *slog.Logger
 	limited *limiter
@@ -117,7 +117,7 @@ func (f *feed) session(ctx context.Context) error {
 func (f *feed) deliver(frame []byte) {
 	f.frames++
 	f.metrics.framesReceived.Inc()
-	if err := f.queue.append(frame, time.Now()); err != nil {
+	if err := f.queue.Append(frame, time.Now()); err != nil {
 		f.metrics.dropped("queue_full")
 		f.limited.Error("queue_full", "frame lost: the queue is full, see BRIDGE_QUEUE_MAX_BYTES", "err", err, "n", len(frame))
 	}

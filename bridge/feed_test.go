@@ -22,7 +22,7 @@ func startFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) (*fee
 	srv.StartPipe()
 	f := &feed{
 		cfg:     Config{FeedURL: srv.URL, Market: polygon.Stocks, APIKey: NewSecret("secret-key"), Subscribe: subscribe},
-		queue:   newQueue(1 << 20),
+		queue:   newMemory(1 << 20),
 		metrics: newMetrics(nil, polygon.Stocks),
 		log:     quiet(t),
 		ready:   &readiness{},
@@ -223,7 +223,7 @@ func TestFeedNeverWaits(t *testing.T) {
 		synctest.Wait()
 		lost := value(t, f.metrics, "bridge_frames_dropped_total", "reason=queue_full")
 		read := value(t, f.metrics, "bridge_frames_received_total")
-		kept, bytes, _ := f.queue.depth()
+		kept, bytes, _ := f.queue.Depth()
 		if lost == 0 || int(read-lost) != kept || bytes > 1<<20 {
 			t.Errorf("%v frames read, %v counted as lost, %d kept with %d bytes", read, lost, kept, bytes)
 		}
@@ -238,13 +238,13 @@ func TestFeedNeverWaits(t *testing.T) {
 }
 
 // queued returns the events of all frames in a queue.
-func queued(q *queue) (events []string) {
+func queued(q queue) (events []string) {
 	for {
-		rec, ok := q.next()
+		rec, ok := q.Next()
 		if !ok {
 			return events
 		}
-		for _, e := range polygon.Stocks.Split(nil, rec.frame) {
+		for _, e := range polygon.Stocks.Split(nil, rec.Frame) {
 			if !e.Status {
 				events = append(events, string(e.Raw))
 			}

@@ -12,20 +12,20 @@ func (p *publisher) load() bool {
 	if p.messages >= loadedMessages {
 		return false
 	}
-	rec, ok := p.queue.next()
+	rec, ok := p.queue.Next()
 	if !ok {
 		return false
 	}
-	p.events = p.market.Split(p.events[:0], rec.frame)
-	r := &loaded{seq: rec.seq, at: rec.at}
+	p.events = p.market.Split(p.events[:0], rec.Frame)
+	r := &loaded{seq: rec.Seq, at: rec.At}
 	p.records.push(r)
-	if rec.seq > p.counted {
-		p.counted = rec.seq
+	if rec.Seq > p.counted {
+		p.counted = rec.Seq
 		p.metrics.received(p.events)
 	}
 	for i := range p.events {
 		if e := &p.events[i]; !e.Status {
-			p.route(e, r, position{rec.seq, i})
+			p.route(e, r, position{rec.Seq, i})
 		}
 	}
 	if r.pending == 0 {

@@ -35,7 +35,7 @@ func TestMillionths(t *testing.T) {
 // TestRevisionsAndContinuity: a bar that is not newer than the newest of its symbol is a revision, and a new
 // bar whose day's volume does not follow from the one before is counted as a break.
 func TestRevisionsAndContinuity(t *testing.T) {
-	q := newQueue(1 << 20)
+	q := newMemory(1 << 20)
 	m := newMetrics(nil, polygon.Stocks)
 	p := newPublisher(polygon.Stocks, q, m, quiet(t))
 	p.out.maxBytes = maxMessageBytes

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"bridge/bridge/internal/spool"
 	"bridge/polygon"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -105,18 +106,31 @@ func (m *metrics) countEvents(market polygon.Market) {
 }
 
 // watchQueue makes the queue's depth visible.
-func (m *metrics) watchQueue(q *queue) {
+func (m *metrics) watchQueue(q queue) {
 	m.gaugeFunc("bridge_queue_records", "Frames that are read and not stored yet.", func() float64 {
-		records, _, _ := q.depth()
+		records, _, _ := q.Depth()
 		return float64(records)
 	})
 	m.gaugeFunc("bridge_queue_bytes", "Bytes of the frames that are read and not stored yet.", func() float64 {
-		_, bytes, _ := q.depth()
+		_, bytes, _ := q.Depth()
 		return float64(bytes)
 	})
 	m.gaugeFunc("bridge_queue_oldest_seconds", "Age of the oldest frame that is read and not stored yet. It rises whenever delivery stalls.", func() float64 {
-		_, _, oldest := q.depth()
+		_, _, oldest := q.Depth()
 		return oldest.Seconds()
+	})
+}
+
+// watchSpool makes visible what is wrong with the queue on disk.
+func (m *metrics) watchSpool(l *spool.Log) {
+	m.gaugeFunc("bridge_spool_failing", "1 while the disk takes nothing and the queue goes on in memory.", func() float64 {
+		if l.Err() != nil {
+			return 1
+		}
+		return 0
+	})
+	m.gaugeFunc("bridge_spool_damaged", "Damaged places that were found in the queue on disk, and skipped, since the start.", func() float64 {
+		return float64(l.Damaged())
 	})
 }
 

@@ -63,9 +63,9 @@ func TestMetricsCount(t *testing.T) {
 	m.enter(StateConnecting)
 	m.enter(StateStreaming)
 	m.subscribed(polygon.Answer{Confirmed: []string{"A.*", "AM.*"}, Silent: []string{"Z.*"}})
-	q := newQueue(1 << 20)
+	q := newMemory(1 << 20)
 	m.watchQueue(q)
-	if err := q.append([]byte("[]"), time.Now()); err != nil {
+	if err := q.Append([]byte("[]"), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

@@ -158,6 +158,12 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
+func (b *logBuffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
+}
+
 // natsServer is a nats-server process with JetStream.
 type natsServer struct {
 	*process

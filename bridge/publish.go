@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"bridge/bridge/internal/spool"
 	"bridge/polygon"
 
 	"github.com/nats-io/nats.go"
@@ -36,7 +37,7 @@ var errStalled = errors.New("no message was stored for " + stallTimeout.String()
 // by one goroutine and keeps its state from one NATS connection to the next.
 type publisher struct {
 	market  polygon.Market
-	queue   *queue
+	queue   queue
 	metrics *metrics
 	log     *slog.Logger
 	limited *limiter
@@ -55,11 +56,12 @@ type publisher struct {
 	pause   time.Duration
 	stalled time.Time // of the first refusal after the last ack; zero when the last answer was an ack
 
-	created time.Time // of the stream that the acks came from
-	acked   uint64    // the highest sequence that was acknowledged in it
-	counted uint64    // records up to this one are in the metrics of what was received
+	connected bool      // the stream was reconciled with once
+	created   time.Time // of the stream that the acks came from
+	acked     uint64    // the highest sequence that was acknowledged in it
+	counted   uint64    // records up to this one are in the metrics of what was received
 
-	// After a rewind: records up to resumeTo may be in the stream already, and are for each lane up to storedUpTo.
+	// After a rewind or a restart: records up to resumeTo may be in the stream already, and are for each lane up to storedUpTo.
 	resumeTo   uint64
 	storedUpTo map[*lane]position
 
@@ -76,7 +78,7 @@ type outbox struct {
 	maxBytes int // largest message, headers included, that the stream takes
 }
 
-func newPublisher(m polygon.Market, q *queue, mt *metrics, log *slog.Logger) *publisher {
+func newPublisher(m polygon.Market, q queue, mt *metrics, log *slog.Logger) *publisher {
 	p := &publisher{
 		market:  m,
 		queue:   q,
@@ -90,6 +92,8 @@ func newPublisher(m polygon.Market, q *queue, mt *metrics, log *slog.Logger) *pu
 			revision: nats.Header{jetstream.MsgIDHeader: {""}, headerRevision: {"true"}},
 		},
 	}
+	mark := q.Mark()
+	p.created, p.acked = time.Unix(0, mark.Created), mark.Seq
 	p.dead = p.lane([]byte(deadSubject(m)))
 	return p
 }
@@ -101,7 +105,7 @@ func (p *publisher) serve(ctx context.Context, c *link) error {
 	defer tick.Stop()
 	for {
 		p.fill(c)
-		if p.queue.drained() {
+		if p.queue.Drained() {
 			return nil
 		}
 		select {
@@ -113,7 +117,7 @@ func (p *publisher) serve(ctx context.Context, c *link) error {
 			if !p.stalled.IsZero() && now.Sub(p.stalled) > stallTimeout {
 				return errStalled
 			}
-		case <-p.queue.woken:
+		case <-p.queue.Woken():
 		case <-c.closed:
 			return c.err()
 		case <-ctx.Done():
@@ -300,6 +304,6 @@ func (p *publisher) release() {
 		settled = p.records.pop().seq
 	}
 	if settled > 0 {
-		p.queue.ack(settled)
+		p.queue.Ack(settled, spool.Mark{Created: p.created.UnixNano(), Seq: p.acked})
 	}
 }

@@ -17,14 +17,14 @@ import (
 // delivery is a queue and a publisher at work, without a feed: the test appends the frames.
 type delivery struct {
 	t    *testing.T
-	q    *queue
+	q    queue
 	p    *publisher
 	done chan error
 }
 
 func startDelivery(t *testing.T, cfg Config) *delivery {
 	t.Helper()
-	q := newQueue(cfg.QueueMaxBytes)
+	q := newMemory(cfg.QueueMaxBytes)
 	d := &delivery{t: t, q: q, done: make(chan error, 1)}
 	d.p = newPublisher(polygon.Stocks, q, newMetrics(nil, polygon.Stocks), quiet(t))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -44,7 +44,7 @@ func startDelivery(t *testing.T, cfg Config) *delivery {
 func (d *delivery) append(tp *tape, frames, events int) {
 	d.t.Helper()
 	for range frames {
-		if err := d.q.append(tp.frame(events), time.Now()); err != nil {
+		if err := d.q.Append(tp.frame(events), time.Now()); err != nil {
 			d.t.Fatal(err)
 		}
 	}
@@ -54,7 +54,7 @@ func (d *delivery) append(tp *tape, frames, events int) {
 func (d *delivery) settled(n int) {
 	d.t.Helper()
 	eventually(d.t, "the queue empties", func() error {
-		if records, _, _ := d.q.depth(); records > n {
+		if records, _, _ := d.q.Depth(); records > n {
 			return fmt.Errorf("%d records, want at most %d", records, n)
 		}
 		return nil
@@ -64,14 +64,14 @@ func (d *delivery) settled(n int) {
 // finish closes the queue and waits for the publisher to end.
 func (d *delivery) finish() {
 	d.t.Helper()
-	d.q.close()
+	d.q.Close()
 	select {
 	case err := <-d.done:
 		if err != nil {
 			d.t.Fatalf("publisher: %v", err)
 		}
 	case <-time.After(2 * time.Minute):
-		records, bytes, oldest := d.q.depth()
+		records, bytes, oldest := d.q.Depth()
 		d.t.Fatalf("the publisher did not end: %d records, %d bytes, oldest %v", records, bytes, oldest)
 	}
 }
@@ -216,7 +216,7 @@ func TestLimitLoweredBehindALoadedMessage(t *testing.T) {
 		return fmt.Sprintf(`{"ev":"A","sym":"X","s":%d,"x":%q}`, second, strings.Repeat("x", bytes))
 	}
 	send := func(events ...string) {
-		if err := d.q.append([]byte("["+strings.Join(events, ",")+"]"), time.Now()); err != nil {
+		if err := d.q.Append([]byte("["+strings.Join(events, ",")+"]"), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,215 +1,58 @@
 package bridge
 
 import (
-	"errors"
-	"sync"
+	"iter"
+	"log/slog"
+	"path/filepath"
 	"time"
+
+	"bridge/bridge/internal/spool"
 )
 
-// errQueueFull is returned by append when the unacknowledged frames have reached the queue's bound.
-var errQueueFull = errors.New("queue full")
-
-// record is one frame and when it was read from the socket.
-type record struct {
-	seq   uint64 // 1, 2, 3, ... without holes
-	at    time.Time
-	frame []byte // valid until the record has been acknowledged
+// queue is the one way from the feed to the publisher, in memory or, with a data directory, on disk. The feed
+// appends and never waits; the publisher takes records in order and acknowledges them when every message in
+// them is settled. Acknowledged records stay for a while, in case the server loses what it had acknowledged.
+type queue interface {
+	// Append copies a frame to the end. It is refused with spool.ErrFull when the bound is reached: what is
+	// older stays, so the stream is complete up to the refusal.
+	Append(frame []byte, at time.Time) error
+	Next() (spool.Record, bool)
+	// Ack settles every record up to and including seq. mark goes with it wherever it is kept: what the
+	// stream had acknowledged then.
+	Ack(seq uint64, mark spool.Mark)
+	// Mark is what went with the last Ack, of this process or one before it.
+	Mark() spool.Mark
+	// Rewind makes Next start again at the oldest record that is kept.
+	Rewind()
+	// All returns what is kept and leaves Next where it is.
+	All() iter.Seq2[spool.Record, error]
+	Woken() <-chan struct{}
+	Close()
+	Drained() bool
+	Depth() (records int, bytes int64, oldest time.Duration)
+	// Release gives back what the queue holds of the machine.
+	Release() error
 }
 
-const (
-	// chunkBytes is the unit in which the queue takes and gives back memory.
-	chunkBytes = 1 << 20
-	// retainBytes bounds the acknowledged records that are kept for a server that loses what it had
-	// acknowledged: about a minute of the whole market's second bars at their average rate.
-	retainBytes = 8 * chunkBytes
-)
-
-// queue is the one way from the feed to the publisher, in memory. The feed appends and never
-// waits; the publisher takes records in order and acknowledges them when every message in them is
-// settled. Acknowledged records stay for a while, so that rewind can offer them again.
-//
-// Frames are copied into chunks, which are used again when all their records are released:
-// a full market at any rate makes no garbage.
-type queue struct {
-	maxBytes int64
-	woken    chan struct{} // capacity 1: "something was appended, or the queue was closed"
-
-	mu     sync.Mutex // guards everything below
-	chunks []*chunk   // oldest first; the last one is being filled
-	spare  *chunk     // one released chunk of the usual size
-	read   cursor     // the next record for the publisher
-	acked  uint64     // every record up to this one is acknowledged
-	last   uint64     // the newest record
-	bytes  int64      // in records that are not acknowledged
-	closed bool
-}
-
-// chunk is a run of records whose frames share one piece of memory.
-type chunk struct {
-	first   uint64 // seq of entries[0]
-	buf     []byte
-	entries []entry
-}
-
-type entry struct {
-	at       time.Time
-	from, to int // the frame's place in the chunk's buf
-}
-
-// cursor is a place in the queue.
-type cursor struct {
-	chunk int // index in chunks
-	entry int // index in the chunk's entries
-}
-
-func newQueue(maxBytes int64) *queue {
-	return &queue{maxBytes: maxBytes, woken: make(chan struct{}, 1)}
-}
-
-// append copies a frame to the end of the queue. It never waits. When the bound is reached the frame
-// is refused with errQueueFull: what is older stays, so the stream is complete up to the refusal.
-func (q *queue) append(frame []byte, at time.Time) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.bytes+int64(len(frame)) > q.maxBytes {
-		return errQueueFull
+// openQueue opens the queue of the market in the data directory, or makes one in memory.
+func openQueue(cfg Config, m *metrics, log *slog.Logger) (queue, error) {
+	if cfg.DataDir == "" {
+		return newMemory(cfg.QueueMaxBytes), nil
 	}
-	c := q.room(len(frame))
-	from := len(c.buf)
-	c.buf = append(c.buf, frame...)
-	c.entries = append(c.entries, entry{at, from, len(c.buf)})
-	q.last++
-	q.bytes += int64(len(frame))
-	q.wake()
-	return nil
+	// Each market has its own: what a record holds can be told by the market's channels only.
+	dir := filepath.Join(cfg.DataDir, "spool", string(cfg.Market))
+	l, err := spool.Open(dir, spool.Options{
+		MaxBytes:    cfg.SpoolMaxBytes,
+		MemoryBytes: cfg.QueueMaxBytes,
+		Retain:      cfg.SpoolRetain,
+		Logger:      log,
+	})
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	m.watchSpool(l)
+	if records, bytes, oldest := l.Depth(); records > 0 {
+		log.Info("queue found on disk", "n", records, "bytes", bytes, "oldest", oldest.Round(time.Second))
+	}
+	return l, nil
 }
-
-// room returns the last chunk, or a new one if the last cannot take n more bytes where it is:
-// a chunk never moves, since the publisher holds slices of it.
-func (q *queue) room(n int) *chunk {
-	if len(q.chunks) > 0 {
-		if c := q.chunks[len(q.chunks)-1]; len(c.buf)+n <= cap(c.buf) {
-			return c
-		}
-	}
-	c := q.spare
-	q.spare = nil
-	if c == nil || cap(c.buf) < n {
-		c = &chunk{buf: make([]byte, 0, max(n, chunkBytes))}
-	}
-	c.first = q.last + 1
-	q.chunks = append(q.chunks, c)
-	return c
-}
-
-// next returns the next record, and false if there is none yet.
-func (q *queue) next() (record, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.read.chunk < len(q.chunks) {
-		c := q.chunks[q.read.chunk]
-		if q.read.entry < len(c.entries) {
-			e := c.entries[q.read.entry]
-			seq := c.first + uint64(q.read.entry)
-			q.read.entry++
-			return record{seq, e.at, c.buf[e.from:e.to:e.to]}, true
-		}
-		if q.read.chunk == len(q.chunks)-1 {
-			break
-		}
-		q.read = cursor{q.read.chunk + 1, 0}
-	}
-	return record{}, false
-}
-
-// ack says that every message of every record up to and including seq is settled.
-func (q *queue) ack(seq uint64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, c := range q.chunks {
-		for ; q.acked < seq && q.acked < c.last(); q.acked++ {
-			e := c.entries[q.acked+1-c.first]
-			q.bytes -= int64(e.to - e.from)
-		}
-	}
-	q.release()
-}
-
-// release gives back the oldest chunks as long as what stays acknowledged is enough.
-func (q *queue) release() {
-	retained := 0
-	for _, c := range q.chunks {
-		if c.last() > q.acked {
-			break
-		}
-		retained += cap(c.buf)
-	}
-	n := 0
-	for retained > retainBytes && n < len(q.chunks)-1 {
-		retained -= cap(q.chunks[n].buf)
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	if c := q.chunks[0]; cap(c.buf) == chunkBytes {
-		c.buf, c.entries = c.buf[:0], c.entries[:0]
-		q.spare = c
-	}
-	q.chunks = append(q.chunks[:0], q.chunks[n:]...)
-	q.read.chunk -= n
-}
-
-// rewind makes next start again at the oldest record that is kept, acknowledged or not.
-func (q *queue) rewind() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.read = cursor{}
-	if len(q.chunks) == 0 {
-		return
-	}
-	q.acked = q.chunks[0].first - 1
-	q.bytes = 0
-	for _, c := range q.chunks {
-		q.bytes += int64(len(c.buf))
-	}
-	q.wake()
-}
-
-// wake tells the publisher that there is something to look at.
-func (q *queue) wake() {
-	select {
-	case q.woken <- struct{}{}:
-	default:
-	}
-}
-
-// close says that nothing will be appended any more.
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.wake()
-}
-
-// drained reports whether the queue is closed and every record in it is acknowledged.
-func (q *queue) drained() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.closed && q.acked == q.last
-}
-
-// depth returns what is not yet acknowledged: records, bytes, and the age of the oldest.
-func (q *queue) depth() (records int, bytes int64, oldest time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, c := range q.chunks {
-		if c.last() > q.acked {
-			oldest = time.Since(c.entries[q.acked+1-c.first].at)
-			break
-		}
-	}
-	return int(q.last - q.acked), q.bytes, oldest
-}
-
-func (c *chunk) last() uint64 { return c.first + uint64(len(c.entries)) - 1 }

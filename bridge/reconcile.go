@@ -14,8 +14,8 @@ import (
 )
 
 // reconcile settles, before anything is published on a new connection, every doubt that the last one
-// left. At most one message per subject was in flight, so the last message of each subject in the
-// stream tells what became of it, whatever the server remembers of message ids.
+// left, or the last process. At most one message per subject was in flight, so the last message of each
+// subject in the stream tells what became of it, whatever the server remembers of message ids.
 func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) error {
 	info, err := stream.Info(ctx)
 	if err != nil {
@@ -25,18 +25,23 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	if err != nil {
 		return fmt.Errorf("reconcile: %w", err)
 	}
-	same := info.Created.Equal(p.created)
-	switch {
-	case p.created.IsZero():
-		p.learn(last)
-	case same && info.State.LastSeq < p.acked:
+	// A stream that was made anew has lost nothing: somebody removed it, and that is not undone.
+	lost := info.Created.Equal(p.created) && info.State.LastSeq < p.acked
+	if lost {
 		p.log.Error("the server lost acknowledged messages, sending again what is kept",
 			"seq", info.State.LastSeq, "acked", p.acked)
 		p.metrics.rollbacks.Inc()
-		p.rewind(last)
+		p.unload()
+		p.queue.Rewind()
+	}
+	if lost || !p.connected {
+		p.learn(last)
+		if err := p.findStored(last); err != nil {
+			return fmt.Errorf("reconcile: %w", err)
+		}
 	}
 	p.settleDoubts(last)
-	p.created, p.acked = info.Created, info.State.LastSeq
+	p.connected, p.created, p.acked = true, info.Created, info.State.LastSeq
 	p.limit, p.paused, p.pause, p.stalled = windowSize, time.Time{}, 0, time.Time{}
 	return nil
 }
@@ -62,29 +67,29 @@ func (p *publisher) settleDoubts(last map[string]string) {
 	p.release()
 }
 
-// rewind goes back to the oldest record that the queue keeps. The events of each subject up to its
-// last one in the stream are there; those behind it are sent again.
-func (p *publisher) rewind(last map[string]string) {
+// unload forgets what was taken from the queue, to take it again.
+func (p *publisher) unload() {
 	for _, l := range p.lanes {
 		l.head, l.tail, l.newest, l.accumulated = nil, nil, 0, 0
 	}
-	p.learn(last)
 	p.records, p.messages, p.spare = fifo[*loaded]{}, 0, nil
+}
 
+// findStored looks through what the queue keeps for the last message of each subject in the stream. The
+// events up to it are stored; those behind it are not.
+func (p *publisher) findStored(last map[string]string) error {
 	p.storedUpTo = make(map[*lane]position)
-	p.queue.rewind()
-	for {
-		rec, ok := p.queue.next()
-		if !ok {
-			break
+	for rec, err := range p.queue.All() {
+		if err != nil {
+			return err
 		}
-		p.resumeTo = rec.seq
-		p.events = p.market.Split(p.events[:0], rec.frame)
+		p.resumeTo = rec.Seq
+		p.events = p.market.Split(p.events[:0], rec.Frame)
 		for i := range p.events {
-			p.mark(&p.events[i], position{rec.seq, i}, last)
+			p.mark(&p.events[i], position{rec.Seq, i}, last)
 		}
 	}
-	p.queue.rewind()
+	return nil
 }
 
 // mark notes the place of an event that is the last of its subject in the stream. Of identical

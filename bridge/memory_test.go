@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"bridge/bridge/internal/spool"
 )
 
 // TestQueueGivesWhatItTook appends frames of all sizes at random, reads, acknowledges and rewinds at
@@ -13,7 +15,7 @@ import (
 func TestQueueGivesWhatItTook(t *testing.T) {
 	const seed = 1
 	rng := rand.New(rand.NewPCG(seed, seed))
-	q := newQueue(64 << 20)
+	q := newMemory(64 << 20)
 	var frames [][]byte // frames[i] has seq i+1
 	next, acked := uint64(1), uint64(0)
 	for step := range 20000 {
@@ -26,79 +28,79 @@ func TestQueueGivesWhatItTook(t *testing.T) {
 			for i := range frame {
 				frame[i] = byte(len(frames) + i)
 			}
-			if err := q.append(frame, time.Now()); err != nil {
+			if err := q.Append(frame, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			frames = append(frames, frame)
 		case 2:
-			rec, ok := q.next()
+			rec, ok := q.Next()
 			if ok != (next <= uint64(len(frames))) {
 				t.Fatalf("step %d: next is %v with %d of %d read", step, ok, next-1, len(frames))
 			}
 			if !ok {
 				continue
 			}
-			if rec.seq != next || !bytes.Equal(rec.frame, frames[rec.seq-1]) {
-				t.Fatalf("step %d: got record %d of %d bytes, want %d of %d bytes", step, rec.seq, len(rec.frame), next, len(frames[next-1]))
+			if rec.Seq != next || !bytes.Equal(rec.Frame, frames[rec.Seq-1]) {
+				t.Fatalf("step %d: got record %d of %d bytes, want %d of %d bytes", step, rec.Seq, len(rec.Frame), next, len(frames[next-1]))
 			}
 			next++
 		case 3:
 			if next-1 > acked {
 				acked += uint64(rng.IntN(int(next - acked)))
-				q.ack(acked)
+				q.Ack(acked, spool.Mark{})
 			}
 			if rng.IntN(1000) == 0 {
-				q.rewind()
-				rec, ok := q.next()
+				q.Rewind()
+				rec, ok := q.Next()
 				if !ok {
 					continue
 				}
-				if rec.seq > acked+1 {
-					t.Fatalf("step %d: rewound to %d, but only %d are acknowledged", step, rec.seq, acked)
+				if rec.Seq > acked+1 {
+					t.Fatalf("step %d: rewound to %d, but only %d are acknowledged", step, rec.Seq, acked)
 				}
-				next, acked = rec.seq+1, rec.seq-1
+				next, acked = rec.Seq+1, rec.Seq-1
 			}
 		}
 		var bytes int64
 		for _, f := range frames[acked:] {
 			bytes += int64(len(f))
 		}
-		if n, b, _ := q.depth(); n != len(frames)-int(acked) || b != bytes {
+		if n, b, _ := q.Depth(); n != len(frames)-int(acked) || b != bytes {
 			t.Fatalf("step %d: depth is %d records, %d bytes, want %d, %d", step, n, b, len(frames)-int(acked), bytes)
 		}
 	}
 }
 
 func TestQueueRefusesWhenFull(t *testing.T) {
-	q := newQueue(10)
+	q := newMemory(10)
 	for _, tt := range []struct {
 		frame string
 		want  error
 	}{
 		{"123456", nil},
-		{"12345", errQueueFull}, // the older frame stays
+		{"12345", spool.ErrFull}, // the older frame stays
 		{"1234", nil},
 	} {
-		if err := q.append([]byte(tt.frame), time.Now()); !errors.Is(err, tt.want) {
+		if err := q.Append([]byte(tt.frame), time.Now()); !errors.Is(err, tt.want) {
 			t.Errorf("append %q: got %v, want %v", tt.frame, err, tt.want)
 		}
 	}
-	q.ack(1)
-	if err := q.append([]byte("123456"), time.Now()); err != nil {
+	q.Ack(1, spool.Mark{})
+	if err := q.Append([]byte("123456"), time.Now()); err != nil {
 		t.Errorf("after an ack there is room: %v", err)
 	}
 }
 
 // TestQueueMemoryIsBounded passes many times the retained bytes through the queue.
 func TestQueueMemoryIsBounded(t *testing.T) {
-	q := newQueue(64 << 20)
+	q := newMemory(64 << 20)
 	frame := make([]byte, 20_000)
 	for range 10_000 {
-		if err := q.append(frame, time.Now()); err != nil {
+		if err := q.Append(frame, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		rec, _ := q.next()
-		q.ack(rec.seq)
+		rec, _ := q.Next()
+		q.Ack(rec.Seq, spool.Mark{})
 	}
 	held := 0
 	for _, c := range q.chunks {
@@ -110,13 +112,13 @@ func TestQueueMemoryIsBounded(t *testing.T) {
 }
 
 func BenchmarkQueue(b *testing.B) {
-	q := newQueue(64 << 20)
+	q := newMemory(64 << 20)
 	frame := make([]byte, 190*100)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(frame)))
 	for b.Loop() {
-		_ = q.append(frame, time.Now())
-		rec, _ := q.next()
-		q.ack(rec.seq)
+		_ = q.Append(frame, time.Now())
+		rec, _ := q.Next()
+		q.Ack(rec.Seq, spool.Mark{})
 	}
 }

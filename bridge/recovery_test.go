@@ -1,0 +1,232 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"bridge/polygon/polygontest"
+)
+
+// subjectOf is where an event must be, by encoding/json and not by the code under test.
+func subjectOf(t testing.TB, raw []byte) string {
+	t.Helper()
+	var e struct{ Ev, Sym string }
+	if err := json.Unmarshal(raw, &e); err != nil {
+		t.Fatal(err)
+	}
+	switch e.Ev {
+	case "A":
+		return "stocks.agg." + e.Sym
+	case "AM":
+		return "stocks.agg1m." + e.Sym
+	}
+	return "stocks.dead"
+}
+
+// checkSessions compares a stream with a feed whose sessions were cut short. Of each session the stream must
+// have all events up to some point, and none behind it: what was in the wire when the bridge died was never read.
+func checkSessions(t *testing.T, srv *polygontest.Server, url string) {
+	t.Helper()
+	stored := make(map[string]bool)
+	for _, m := range readStream(t, url, "STOCKS") {
+		stored[string(m.Data())] = true
+	}
+	want := make(map[string][]string)
+	seen := make(map[string]bool)
+	missing, kept := 0, 0
+	for session := 1; session <= srv.Stats().Sessions; session++ {
+		events := slices.Collect(srv.Tape().Session(session))
+		end := slices.IndexFunc(events, func(raw []byte) bool { return !stored[string(raw)] })
+		if end < 0 {
+			end = len(events)
+		}
+		missing += len(events) - end
+		kept += end
+		for _, raw := range events[:end] {
+			if raw := string(raw); !seen[raw] {
+				seen[raw] = true
+				subject := subjectOf(t, []byte(raw))
+				want[subject] = append(want[subject], raw)
+			}
+		}
+	}
+	t.Logf("%d sessions, %d events stored, %d never read", srv.Stats().Sessions, kept, missing)
+	(&tape{want: want}).check(t, url)
+}
+
+// TestKilledBridge kills the bridge with -9 again and again, with a queue on disk. What it had read is stored
+// after the next start, once and in order.
+func TestKilledBridge(t *testing.T) {
+	t.Parallel()
+	const seed = 1
+	rng := rand.New(rand.NewPCG(seed, seed))
+	s := newNATS(t).up()
+	srv := newFeed(t, 40_000)
+	b := newBridge(t, srv, s.url, "POLYGON_SUBSCRIBE=A.*,AM.*", "BRIDGE_DATA_DIR="+t.TempDir())
+	for session := 1; session <= 5; session++ {
+		b.start()
+		sent := srv.Stats().Events
+		enough := sent + 1000 + rng.IntN(6000)
+		if err := srv.Wait(t.Context(), func(st polygontest.Stats) bool { return st.Events >= enough || st.Closed }); err != nil {
+			t.Fatal(err)
+		}
+		b.kill()
+	}
+	b.start()
+	finish(t, b, srv)
+	checkSessions(t, srv, s.url)
+}
+
+// finish waits until the market has closed and the queue is empty, and ends the bridge with SIGTERM.
+func finish(t *testing.T, b *process, srv *polygontest.Server) {
+	t.Helper()
+	if err := srv.WaitDone(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.signal(syscall.SIGTERM)
+	if code := b.wait(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if !strings.Contains(b.log.String(), "bridge stopped") {
+		t.Error("the bridge did not empty its queue")
+	}
+}
+
+// TestBridgeAndServerKilled kills both, with the server's window for duplicates at its least: what the stream
+// has is all that tells what must be sent.
+func TestBridgeAndServerKilled(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	short := streamConfig(testConfig(s.url))
+	short.Duplicates = 100 * time.Millisecond
+	if _, err := connect(t, s.url).CreateStream(t.Context(), short); err != nil {
+		t.Fatal(err)
+	}
+	srv := polygontest.NewServer(polygontest.Config{ // no repeated bars: they are stored twice, as they should be
+		Market: polygontest.Market{Symbols: polygontest.Symbols(300), Oddities: polygontest.Oddities{Corrected: .05}},
+		Events: 40_000,
+	})
+	t.Cleanup(srv.Close)
+	b := newBridge(t, srv, s.url, "BRIDGE_DATA_DIR="+t.TempDir())
+	for session := 1; session <= 3; session++ {
+		b.start()
+		enough := srv.Stats().Events + 5000
+		if err := srv.Wait(t.Context(), func(st polygontest.Stats) bool { return st.Events >= enough || st.Closed }); err != nil {
+			t.Fatal(err)
+		}
+		s.kill()
+		b.kill()
+		s.up()
+	}
+	b.start()
+	finish(t, b, srv)
+	checkSessions(t, srv, s.url)
+}
+
+// TestOutageIsSpooled keeps the server away until much more has been read than memory may hold.
+func TestOutageIsSpooled(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t)
+	srv := newFeed(t, 100_000)
+	b := newBridge(t, srv, s.url, "POLYGON_SUBSCRIBE=A.*,AM.*", "BRIDGE_DATA_DIR="+t.TempDir(), "BRIDGE_QUEUE_MAX_BYTES=16MiB")
+	b.start()
+	if err := srv.WaitDone(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.kill() // and die with it all on disk
+	b.start()
+	s.up()
+	eventually(t, "the backlog is stored", func() error {
+		if n, want := messages(t, s.url), srv.Stats().Events/2; n < want {
+			return fmt.Errorf("%d messages, want at least %d", n, want)
+		}
+		return nil
+	})
+	finish(t, b, srv)
+	checkSessions(t, srv, s.url)
+}
+
+// messages is how many messages the stream has.
+func messages(t testing.TB, url string) int {
+	t.Helper()
+	stream, err := connect(t, url).Stream(t.Context(), "STOCKS")
+	if err != nil {
+		return 0
+	}
+	return int(stream.CachedInfo().State.Msgs)
+}
+
+// TestPowerCut takes the server and the bridge back to an earlier state of the server's disk while both
+// are down. The records that the queue keeps fill the hole after the start.
+func TestPowerCut(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	srv := newFeed(t, 30_000)
+	b := newBridge(t, srv, s.url, "POLYGON_SUBSCRIBE=A.*,AM.*", "BRIDGE_DATA_DIR="+t.TempDir())
+	b.start()
+	stored(t, s.url, 5000)
+	s.kill()
+	earlier := s.saveStore()
+	s.up()
+	finish(t, b, srv)
+	s.kill()
+	s.restoreStore(earlier)
+	s.up()
+	before := messages(t, s.url)
+	b.start()
+	eventually(t, "what was lost is sent again", func() error {
+		if n := messages(t, s.url); n < before+20_000 {
+			return fmt.Errorf("%d messages", n)
+		}
+		return nil
+	})
+	b.signal(syscall.SIGTERM)
+	b.wait()
+	checkSessions(t, srv, s.url)
+}
+
+// TestPurgeIsNotUndone: what an operator removes stays removed, over restarts of both.
+func TestPurgeIsNotUndone(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	srv := newFeed(t, 5000)
+	b := newBridge(t, srv, s.url, "BRIDGE_DATA_DIR="+t.TempDir())
+	js := connect(t, s.url)
+	b.start()
+	finish(t, b, srv)
+	stream, err := js.Stream(t.Context(), "STOCKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	restart := func(want string) {
+		t.Helper()
+		b.start()
+		eventually(t, "the bridge is connected", func() error {
+			if strings.Count(b.log.String(), "nats connected") == 0 {
+				return fmt.Errorf("not yet")
+			}
+			return nil
+		})
+		b.signal(syscall.SIGTERM)
+		b.wait()
+		if n := messages(t, s.url); n != 0 {
+			t.Errorf("%d messages came back after the %s", n, want)
+		}
+		b.log.reset()
+	}
+	b.log.reset()
+	restart("purge")
+	if err := js.DeleteStream(t.Context(), "STOCKS"); err != nil {
+		t.Fatal(err)
+	}
+	restart("deletion")
+}
