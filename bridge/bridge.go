@@ -60,7 +60,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	p := newPublisher(cfg.Market, q, m, log)
 	log.Info("bridge started", "url", cfg.FeedURL, "channel", strings.Join(cfg.Subscribe, ","), "stream", cfg.Stream)
 	if strings.Contains(cfg.FeedURL, "//delayed.") {
-		log.Info("the feed is 15 minutes delayed, as every plan may use it; with a real-time plan set POLYGON_URL=wss://socket.massive.com/" + string(cfg.Market))
+		log.Info("feed is 15 minutes delayed, as every plan may use it; for real time set POLYGON_URL to url", "url", "wss://socket.massive.com/"+string(cfg.Market))
 	}
 
 	var g errgroup.Group

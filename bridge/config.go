@@ -42,8 +42,7 @@ type Config struct {
 }
 
 const (
-	// leastMaxAge is how long the server remembers message ids; it refuses a stream that forgets messages sooner.
-	leastMaxAge = 2 * time.Minute
+	leastMaxAge = duplicateWindow // the server refuses a stream that forgets messages before their ids
 	// leastSpool is a few of the spool's files.
 	leastSpool = 128 << 20
 	// leastQueue is the size of the largest frame that is read.
@@ -115,7 +114,7 @@ func (p *parser) feed(cfg *Config, env environment) {
 		p.problem(errors.New("POLYGON_URL does not parse: want something like wss://socket.massive.com/stocks"))
 		return
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		p.problem(errors.New("POLYGON_URL has a user, a query or a fragment: want scheme, host and path only; the key belongs into POLYGON_API_KEY"))
+		p.problem(errors.New("POLYGON_URL has a user, a query or a fragment: want scheme, host and path only; the key belongs in POLYGON_API_KEY"))
 		return
 	case u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "":
 		p.problem(fmt.Errorf("POLYGON_URL=%s is no WebSocket: want ws:// or wss://, as in wss://socket.massive.com/stocks", cfg.FeedURL))

@@ -15,9 +15,9 @@ const maxHeader = 512
 func (p *publisher) bury(l *lane, reason string) {
 	m := p.takeHead(l)
 	if m.reason != "" {
-		p.metrics.lost()
+		p.metrics.deadLettersLost.Inc()
 		p.log.Error("dead letter refused and dropped", "reason", reason, "n", len(m.raw))
-		p.drop(m)
+		p.retire(m)
 		return
 	}
 	m.reason, m.attempts, m.id = reason, 0, string(appendDeadID(nil, digest(m.raw)))

@@ -31,12 +31,12 @@ func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error
 		case !p.connected && ExitCode(err) == 2:
 			return err
 		}
-		if time.Since(began) > longestNATSWait {
+		if time.Since(began) > longestNATSWait { // it lived for longer than any wait, so what ended it is new
 			failures = 0
 		}
 		wait := backoff(failures, longestNATSWait)
 		records, _, _ := p.queue.Depth()
-		p.log.Warn("nats unavailable, events wait in the queue", "err", err, "wait", wait.Round(time.Millisecond), "records", records)
+		p.log.Warn("nats unavailable, events wait in the queue", "err", err, "wait", wait.Round(time.Millisecond), "n", records)
 		if !sleep(ctx, wait) {
 			return context.Cause(ctx)
 		}

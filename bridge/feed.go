@@ -26,7 +26,7 @@ const (
 	// provenAfter is the life after which a session counts as good. auth_success alone proves nothing: the
 	// vendor may still end the connection because of its limit of connections.
 	provenAfter = 30 * time.Second
-	// cooldown is the wait where coming back soon makes it worse: another process holds the key's one
+	// cooldown is the least wait where coming back soon makes it worse: another process holds the key's one
 	// connection, and two that dial without pause end each other's for ever.
 	cooldown = 60 * time.Second
 	// longestFeedWait is between two attempts to reach the feed.
@@ -52,7 +52,7 @@ type feed struct {
 // run keeps a session going until ctx ends, which is success, or the feed refuses the key.
 func (f *feed) run(ctx context.Context) error {
 	for failures := 0; ; failures++ {
-		f.enter(StateConnecting)
+		f.metrics.enter(StateConnecting)
 		began := time.Now()
 		f.frames = 0
 		err := f.session(ctx)
@@ -69,9 +69,9 @@ func (f *feed) run(ctx context.Context) error {
 		}
 		wait := backoff(failures, longestFeedWait)
 		if needsCooldown(err) {
-			wait = cooldown/2 + jitter(cooldown)
+			wait = cooldown/2 + jitter(cooldown) // 60 to 90 s: never less than the cooldown
 		}
-		f.enter(StateWaiting)
+		f.metrics.enter(StateWaiting)
 		f.log.Warn("session ended", "n", f.frames, "wait", wait.Round(time.Millisecond), "err", explainSession(err))
 		if !sleep(ctx, wait) {
 			return nil
@@ -91,7 +91,7 @@ func (f *feed) session(ctx context.Context) error {
 	}
 	defer conn.Close()
 
-	f.enter(StateSubscribing)
+	f.metrics.enter(StateSubscribing)
 	answer, err := conn.Subscribe(ctx, f.cfg.Subscribe, f.deliver)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (f *feed) session(ctx context.Context) error {
 		return errNothingSubscribed
 	}
 
-	f.enter(StateStreaming)
+	f.metrics.enter(StateStreaming)
 	f.ready.feed(true)
 	f.log.Info("session streaming", "n", len(answer.Confirmed))
 	for {
@@ -142,8 +142,6 @@ func (f *feed) report(a polygon.Answer) {
 func (f *feed) status(s polygon.Status) {
 	f.log.Debug("status received", "state", s.Status, "message", s.Message)
 }
-
-func (f *feed) enter(s State) { f.metrics.enter(s) }
 
 // needsCooldown reports whether dialling again soon would make it worse or change nothing.
 func needsCooldown(err error) bool {
@@ -186,7 +184,7 @@ func explainSession(err error) error {
 // explainAuth says which setting the vendor refused.
 func explainAuth(err error) error {
 	if errors.Is(err, polygon.ErrNoWebSocketAccess) {
-		return fmt.Errorf("%w: the plan of POLYGON_API_KEY has no WebSocket access to this market", err)
+		return fmt.Errorf("%w: POLYGON_API_KEY needs a plan with WebSocket access, or POLYGON_URL another market", err)
 	}
 	return fmt.Errorf("%w: check POLYGON_API_KEY", err)
 }

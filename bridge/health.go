@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readiness is whether the bridge does its job: it streams, and what it reads can be stored. A feed that is
+// readiness is whether the bridge can do its job: it streams, and NATS and the stream can be reached. A feed that is
 // silent is no fault, since a closed market sends nothing for hours. Any goroutine may use it.
 type readiness struct {
 	streaming atomic.Bool

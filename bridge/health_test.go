@@ -36,7 +36,7 @@ func get(t *testing.T, url string) (status int, body string) {
 	return resp.StatusCode, string(text)
 }
 
-func TestReadyWhenStreamingAndStoring(t *testing.T) {
+func TestReadyWhenStreamingAndConnected(t *testing.T) {
 	_, ready, addr := startWeb(t)
 	for _, tt := range []struct {
 		streaming, nats bool

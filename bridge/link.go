@@ -50,12 +50,14 @@ func dialLink(cfg NATSConfig, stream string) (*link, error) {
 	}
 	c.conn = conn
 	if c.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
-		return nil, errors.Join(fmt.Errorf("jetstream: %w", err), c.close())
+		c.close()
+		return nil, fmt.Errorf("jetstream: %w", err)
 	}
 	inbox := nats.NewInbox() + "."
 	c.window = newWindow(inbox, windowSize)
 	if _, err := conn.ChanSubscribe(inbox+"*", c.acks); err != nil {
-		return nil, errors.Join(fmt.Errorf("subscribe to acks: %w", err), c.close())
+		c.close()
+		return nil, fmt.Errorf("subscribe to acks: %w", err)
 	}
 	return c, nil
 }
@@ -69,10 +71,9 @@ func (c *link) err() error {
 }
 
 // close ends the connection at once, also when the server has stopped reading.
-func (c *link) close() error {
+func (c *link) close() {
 	c.socket.abort()
 	c.conn.Close()
-	return nil
 }
 
 // socket dials for the NATS client and remembers the connection, so that close need not wait

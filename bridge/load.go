@@ -45,7 +45,7 @@ func (p *publisher) route(e *polygon.Event, r *loaded, at position) {
 	r.pending++
 	if reason != "" {
 		p.reportDead(m)
-	} else if length := windowLength(e.Channel.Kind); length > 0 {
+	} else if length := barLength(e.Channel.Kind); length > 0 {
 		m.end = e.Time + length.Milliseconds()
 		m.revision = p.observe(l, e)
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,7 +145,7 @@ func (q *memory) release() {
 		c.buf, c.entries = c.buf[:0], c.entries[:0]
 		q.spare = c
 	}
-	q.chunks = append(q.chunks[:0], q.chunks[n:]...)
+	q.chunks = slices.Delete(q.chunks, 0, n)
 	q.read.chunk -= n
 }
 

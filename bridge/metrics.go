@@ -3,7 +3,6 @@ package bridge
 import (
 	"errors"
 	"runtime"
-	"time"
 
 	"bridge/bridge/internal/spool"
 	"bridge/polygon"
@@ -160,15 +159,4 @@ func (m *metrics) histogram(name, help string, buckets []float64) prometheus.His
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 	m.registerer.MustRegister(h)
 	return h
-}
-
-// windowLength is the length of the windows of a kind of bar, 0 for other events.
-func windowLength(k polygon.Kind) time.Duration {
-	switch k {
-	case polygon.KindAgg:
-		return time.Second
-	case polygon.KindAgg1m:
-		return time.Minute
-	}
-	return 0
 }

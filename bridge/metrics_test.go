@@ -58,7 +58,7 @@ func TestMetricsCount(t *testing.T) {
 	m.dropped("queue_full")
 	m.retried("timeout")
 	m.buried("symbol")
-	m.lost()
+	m.deadLettersLost.Inc()
 	m.sessionEnded("disconnected")
 	m.enter(StateConnecting)
 	m.enter(StateStreaming)

@@ -41,9 +41,6 @@ func (m *metrics) retried(reason string) { m.messagesRetried.WithLabelValues(rea
 // buried counts an event that becomes a dead letter.
 func (m *metrics) buried(reason string) { m.messagesDead.WithLabelValues(reason).Inc() }
 
-// lost counts a dead letter that the stream refused for ever.
-func (m *metrics) lost() { m.deadLettersLost.Inc() }
-
 // sessionEnded counts a session that ended, or that could not be opened.
 func (m *metrics) sessionEnded(reason string) { m.sessionsEnded.WithLabelValues(reason).Inc() }
 

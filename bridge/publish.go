@@ -132,6 +132,7 @@ func (p *publisher) fill(c *link) {
 	if now.Before(p.paused) {
 		return
 	}
+	// In bursts, so that the client's flusher and the server work on batches.
 	if c.window.inFlight() > p.limit/2 && p.full {
 		return
 	}
@@ -212,10 +213,10 @@ func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
 	p.done(m)
 }
 
-// done ends a message that is in the stream, and lets the next one of its subject go.
+// done ends a message that is in the stream.
 func (p *publisher) done(m *message) {
 	p.takeHead(m.lane)
-	p.drop(m)
+	p.retire(m)
 }
 
 // takeHead removes the head of a lane and lets the message behind it go.
@@ -228,8 +229,8 @@ func (p *publisher) takeHead(l *lane) *message {
 	return m
 }
 
-// drop ends a message that is in no lane.
-func (p *publisher) drop(m *message) {
+// retire counts a message that has left its lane as settled, and keeps it to be used again.
+func (p *publisher) retire(m *message) {
 	m.record.pending--
 	p.messages--
 	*m = message{next: p.spare}

@@ -51,16 +51,12 @@ func (p *publisher) settleDoubts(last map[string]string) {
 	p.ready, p.waiting = fifo[*lane]{}, p.waiting[:0]
 	for _, l := range p.lanes {
 		l.state = laneIdle
-		if m := l.head; m != nil {
-			p.makeReady(l)
-		}
-	}
-	for n := p.ready.len(); n > 0; n-- {
-		l := p.ready.pop()
-		if m := l.head; m.attempts > 0 && last[l.subject] == m.id {
+		switch m := l.head; {
+		case m == nil:
+		case m.attempts > 0 && last[l.subject] == m.id:
 			p.metrics.reconciled.Inc()
-			p.done(m)
-		} else {
+			p.done(m) // makes the lane ready if there is another message
+		default:
 			p.makeReady(l)
 		}
 	}
@@ -138,9 +134,7 @@ func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (
 		if highest >= info.State.LastSeq || info.State.Msgs == 0 || attempt == 10 {
 			return last, nil
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep(ctx, 100*time.Millisecond) {
 			return nil, ctx.Err()
 		}
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"strconv"
+	"time"
 
 	"bridge/polygon"
 
@@ -17,7 +18,7 @@ const (
 )
 
 // maxSymbol is the longest symbol that becomes part of a subject. The longest of the feed, an
-// option, has 21 bytes.
+// option, has 23 bytes.
 const maxSymbol = 64
 
 // appendSubject appends <market>.<kind>.<symbol> to dst. The symbol must be routable.
@@ -111,4 +112,15 @@ func appendHex(dst []byte, v uint64) []byte {
 		dst = append(dst, digits[v>>shift&15])
 	}
 	return dst
+}
+
+// barLength is how much time a bar of the kind covers, 0 for other events.
+func barLength(k polygon.Kind) time.Duration {
+	switch k {
+	case polygon.KindAgg:
+		return time.Second
+	case polygon.KindAgg1m:
+		return time.Minute
+	}
+	return 0
 }

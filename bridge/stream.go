@@ -34,7 +34,7 @@ func streamConfig(cfg Config) jetstream.StreamConfig {
 		MaxMsgSize:  maxMessageBytes,
 		Storage:     jetstream.FileStorage,
 		Replicas:    cfg.StreamReplicas,
-		Duplicates:  min(duplicateWindow, cfg.StreamMaxAge),
+		Duplicates:  duplicateWindow,
 		Compression: jetstream.S2Compression,
 		AllowDirect: true,
 		DenyDelete:  true,
@@ -62,7 +62,8 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstr
 	if len(faults) == 0 {
 		return stream, nil
 	}
-	if !cfg.StreamUpdate {
+	fixed := func(f streamFault) bool { return f.mend == nil } // what the server does not let anyone change
+	if !cfg.StreamUpdate || slices.ContainsFunc(faults, fixed) {
 		return nil, &StreamError{cfg.Stream, faults}
 	}
 	mended := have
@@ -89,7 +90,6 @@ func (e *StreamError) Error() string {
 	for _, f := range e.faults {
 		fmt.Fprintf(&b, " %s;", f.what)
 		if f.flag == "" {
-			flags = ""
 			fmt.Fprintf(&b, " this cannot be changed in place: set BRIDGE_STREAM to another name, or back up and remove the stream")
 			return b.String()
 		}

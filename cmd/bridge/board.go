@@ -60,16 +60,16 @@ func (b *board) add(v polygon.Aggregate, revision bool, now time.Time) {
 		return
 	}
 	b.newest = v
-	b.time(now.Sub(time.UnixMilli(int64(v.EndMs)).Add(sendDelay)))
+	b.note(now.Sub(time.UnixMilli(int64(v.EndMs)).Add(sendDelay)))
 }
 
-// time notes how long a bar took from the feed's hands to ours.
-func (b *board) time(d time.Duration) {
+// note keeps how long a bar took from the feed's hands to ours.
+func (b *board) note(d time.Duration) {
 	if len(b.latency) < keptLatencies {
 		b.latency = append(b.latency, d)
 		return
 	}
-	b.latency[b.bars%keptLatencies] = d
+	b.latency[(b.bars-b.revised)%keptLatencies] = d
 }
 
 // percentiles returns the median and the 99th percentile of the latencies.
@@ -130,7 +130,7 @@ func (b *board) table(symbols int) string {
 
 // window is the time of day at which a bar's window starts, in UTC.
 func window(v polygon.Aggregate) string {
-	return time.UnixMilli(int64(v.StartMs)).UTC().Format(time.TimeOnly)
+	return v.Start().Format(time.TimeOnly)
 }
 
 func milliseconds(d time.Duration) string {

@@ -20,7 +20,8 @@ func setenv(t *testing.T, env map[string]string) {
 	t.Helper()
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if prefix, _, _ := strings.Cut(name, "_"); strings.Contains("POLYGON MASSIVE BRIDGE NATS", prefix) {
+		switch prefix, _, _ := strings.Cut(name, "_"); prefix {
+		case "POLYGON", "MASSIVE", "BRIDGE", "NATS":
 			t.Setenv(name, "")
 		}
 	}
