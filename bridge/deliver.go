@@ -55,12 +55,12 @@ func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness
 	if err != nil {
 		return err
 	}
-	if err := p.reconcile(ctx, stream); err != nil {
-		return err
-	}
 	p.out.maxBytes = int(c.conn.MaxPayload())
 	if limit := stream.CachedInfo().Config.MaxMsgSize; limit > 0 {
 		p.out.maxBytes = min(p.out.maxBytes, int(limit))
+	}
+	if err := p.reconcile(ctx, stream); err != nil {
+		return err
 	}
 	p.metrics.natsConnections.Inc()
 	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", cfg.Stream, "seq", p.acked)

@@ -62,10 +62,11 @@ type Log struct {
 	segments []*segment // oldest first
 	spare    []*block
 
-	last   uint64 // the newest record
-	end    int64  // its end in the stream of all bytes that were ever appended
-	closed bool
-	err    error // why the disk takes nothing
+	last      uint64 // the newest record
+	end       int64  // its end in the stream of all bytes that were ever appended
+	closed    bool
+	hasWriter bool  // what is appended will be written, so the reader waits for that
+	err       error // why the disk takes nothing
 
 	current  *block    // what the reader is in, the last one of taken
 	offset   int       // of its next record in current

@@ -23,6 +23,7 @@ func Open(dir string, opt Options) (*Log, error) {
 		return nil, fmt.Errorf("open the spool in %s (BRIDGE_DATA_DIR): %w", dir, err)
 	}
 	l.lock = lock
+	l.hasWriter = true
 	go l.run()
 	return l, nil
 }

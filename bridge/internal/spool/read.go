@@ -9,26 +9,29 @@ import (
 // Rewind. Next may read a file, never more than a block at a time.
 func (l *Log) Next() (Record, bool) {
 	for {
-		if rec, ok := l.take(); ok {
-			return rec, true
-		}
-		if !l.advance() {
-			return Record{}, false
+		rec, ok, early := l.take()
+		if ok || early || !l.advance() {
+			return rec, ok
 		}
 	}
 }
 
-// take returns the next record of the block that the reader is in.
-func (l *Log) take() (Record, bool) {
+// take returns the next record of the block that the reader is in. early is true when it is not written yet: what
+// the reader passes on must be here after a kill -9, or nobody could tell how far the records had come. While
+// the disk takes nothing it has to go without that.
+func (l *Log) take() (rec Record, ok, early bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.current == nil || l.offset == len(l.current.buf) {
-		return Record{}, false
+		return Record{}, false, false
 	}
-	rec := recordOf(l.current.buf[l.offset:])
+	if l.hasWriter && l.offset >= l.current.written && l.err == nil {
+		return Record{}, false, true
+	}
+	rec = recordOf(l.current.buf[l.offset:])
 	l.offset += recordHeader + len(rec.Frame)
 	l.next, l.handed, l.handedAt = rec.Seq+1, rec.Seq, rec.At
-	return rec, true
+	return rec, true, false
 }
 
 // advance moves the reader to the block with the next record, which it may have to read from a file. It reports

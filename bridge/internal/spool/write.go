@@ -58,6 +58,7 @@ func (l *Log) report(err error) {
 	l.mu.Lock()
 	before := l.err
 	l.err = err
+	notify(l.woken)
 	l.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
@@ -127,6 +128,7 @@ func (l *Log) written(b *block, records []byte) (last uint64) {
 	s.end += int64(len(records))
 	b.written += len(records)
 	b.seg, b.end = s, s.end
+	notify(l.woken)
 	if last = b.last; b.written < len(b.buf) {
 		last = seqOf(b.buf[b.written:]) - 1
 	}
