@@ -45,7 +45,9 @@ func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error
 
 // connection is the life of one NATS connection.
 func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness) error {
-	c, err := dialLink(cfg.NATS, cfg.Stream)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c, err := dialLink(ctx, cfg.NATS, cfg.Stream)
 	if err != nil {
 		return err
 	}

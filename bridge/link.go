@@ -29,15 +29,16 @@ type link struct {
 	ackPrefix []byte // how the server begins the ack of a message that is new
 }
 
-// dialLink connects and subscribes to the acks.
-func dialLink(cfg NATSConfig, stream string) (*link, error) {
+// dialLink connects and subscribes to the acks. The end of ctx ends the connection, at once and whatever it is doing.
+func dialLink(ctx context.Context, cfg NATSConfig, stream string) (*link, error) {
 	c := &link{
 		acks:      make(chan *nats.Msg, 2*windowSize),
 		closed:    make(chan struct{}),
-		socket:    &socket{},
+		socket:    &socket{ctx: ctx},
 		stream:    stream,
 		ackPrefix: []byte(`{"stream":"` + stream + `","seq":`),
 	}
+	context.AfterFunc(ctx, c.socket.abort)
 	conn, err := dialNATS(cfg,
 		nats.SetCustomDialer(c.socket),
 		nats.PingInterval(5*time.Second), // a server that is gone without a word is noticed in 15 s
@@ -76,26 +77,40 @@ func (c *link) close() {
 	c.conn.Close()
 }
 
-// socket dials for the NATS client and remembers the connection, so that close need not wait
-// for a write that the server does not take.
+// socket dials for the NATS client and remembers the connection, to end it when the client would wait for a
+// write that the server does not take.
 type socket struct {
+	ctx context.Context // of the link; the client's dialler has none
+
 	mu   sync.Mutex // guards conn
 	conn net.Conn
 }
 
 func (s *socket) Dial(network, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: 5 * time.Second}
-	conn, err := d.DialContext(context.Background(), network, address)
+	conn, err := d.DialContext(s.ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.conn = conn
-	return conn, err
+	s.mu.Unlock()
+	if s.ctx.Err() != nil { // abort may have come before the connection
+		s.abort()
+	}
+	return conn, nil
 }
 
+// abort resets the connection. What the system still holds of it is not sent: it would reach the server after
+// reconcile has looked at the stream. A deadline would not do, as the client sets its own for each write.
 func (s *socket) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn != nil {
-		_ = s.conn.SetDeadline(time.Unix(1, 0))
+	if s.conn == nil {
+		return
 	}
+	if tcp, ok := s.conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = s.conn.Close()
 }
