@@ -69,6 +69,16 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 	m.reconciled = m.counter("bridge_messages_reconciled_total", "Messages without an ack that the stream turned out to have.")
 	m.rollbacks = m.counter("bridge_nats_rollbacks_total", "Times that NATS had lost what it had acknowledged.")
 
+	// A series that begins with its first event hides that event from increase().
+	m.framesDropped.WithLabelValues("queue_full")
+	for _, reason := range []string{"dial", "disconnected", "silent", "max_connections", "not_entitled", "auth_timeout"} {
+		m.sessionsEnded.WithLabelValues(reason)
+	}
+	for _, reason := range []polygon.Fault{polygon.FaultMalformed, polygon.FaultNotObject, polygon.FaultNoType, polygon.FaultUnknownType,
+		polygon.FaultNoSymbol, polygon.FaultNoTime, polygon.FaultDuplicateKey, "symbol", "too_large"} {
+		m.messagesDead.WithLabelValues(string(reason))
+	}
+
 	m.publishAck = m.histogram("bridge_publish_ack_seconds", "From sending a message to its ack.", ackBuckets)
 	m.delivery = m.histogram("bridge_delivery_seconds", "From reading a frame to the ack of a message in it.", ackBuckets)
 	m.eventLag = m.histogram("bridge_event_lag_seconds", "From the end of a bar's window to the ack; the vendor itself sends 2 s after the end, on delayed plans 15 minutes.", lagBuckets)
