@@ -87,6 +87,8 @@ func demoConfig(feedURL, addr, dir string) bridge.Config {
 		StreamMaxAge:   time.Hour,
 		StreamMaxBytes: 256 << 20,
 		QueueMaxBytes:  64 << 20,
+		SpoolMaxBytes:  256 << 20,
+		SpoolRetain:    time.Minute,
 		DrainTimeout:   5 * time.Second,
 	}
 }
