@@ -117,7 +117,7 @@ func (f *feed) session(ctx context.Context) error {
 func (f *feed) deliver(frame []byte) {
 	f.frames++
 	f.metrics.framesReceived.Inc()
-	if err := f.queue.Append(frame, time.Now()); err != nil {
+	if err := f.queue.Append(kindFrame, frame, time.Now()); err != nil {
 		f.metrics.dropped("queue_full")
 		f.limited.Error("queue_full", "frame lost: the queue is full, see BRIDGE_QUEUE_MAX_BYTES", "err", err, "n", len(frame))
 	}

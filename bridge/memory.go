@@ -42,6 +42,7 @@ type chunk struct {
 
 type entry struct {
 	at       time.Time
+	kind     uint8
 	from, to int // the frame's place in the chunk's buf
 }
 
@@ -57,7 +58,7 @@ func newMemory(maxBytes int64) *memory {
 
 // Append copies a frame to the end of the queue. It never waits. When the bound is reached the frame
 // is refused with spool.ErrFull: what is older stays, so the stream is complete up to the refusal.
-func (q *memory) Append(frame []byte, at time.Time) error {
+func (q *memory) Append(kind uint8, frame []byte, at time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.bytes+int64(len(frame)) > q.maxBytes {
@@ -66,7 +67,7 @@ func (q *memory) Append(frame []byte, at time.Time) error {
 	c := q.room(len(frame))
 	from := len(c.buf)
 	c.buf = append(c.buf, frame...)
-	c.entries = append(c.entries, entry{at, from, len(c.buf)})
+	c.entries = append(c.entries, entry{at, kind, from, len(c.buf)})
 	q.last++
 	q.bytes += int64(len(frame))
 	q.wake()
@@ -101,7 +102,7 @@ func (q *memory) Next() (spool.Record, bool) {
 			e := c.entries[q.read.entry]
 			seq := c.first + uint64(q.read.entry)
 			q.read.entry++
-			return spool.Record{Seq: seq, At: e.at, Frame: c.buf[e.from:e.to:e.to]}, true
+			return spool.Record{Seq: seq, At: e.at, Kind: e.kind, Frame: c.buf[e.from:e.to:e.to]}, true
 		}
 		if q.read.chunk == len(q.chunks)-1 {
 			break

@@ -28,7 +28,7 @@ func TestQueueGivesWhatItTook(t *testing.T) {
 			for i := range frame {
 				frame[i] = byte(len(frames) + i)
 			}
-			if err := q.Append(frame, time.Now()); err != nil {
+			if err := q.Append(0, frame, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			frames = append(frames, frame)
@@ -81,12 +81,12 @@ func TestQueueRefusesWhenFull(t *testing.T) {
 		{"12345", spool.ErrFull}, // the older frame stays
 		{"1234", nil},
 	} {
-		if err := q.Append([]byte(tt.frame), time.Now()); !errors.Is(err, tt.want) {
+		if err := q.Append(0, []byte(tt.frame), time.Now()); !errors.Is(err, tt.want) {
 			t.Errorf("append %q: got %v, want %v", tt.frame, err, tt.want)
 		}
 	}
 	q.Ack(1, spool.Mark{})
-	if err := q.Append([]byte("123456"), time.Now()); err != nil {
+	if err := q.Append(0, []byte("123456"), time.Now()); err != nil {
 		t.Errorf("after an ack there is room: %v", err)
 	}
 }
@@ -96,7 +96,7 @@ func TestQueueMemoryIsBounded(t *testing.T) {
 	q := newMemory(64 << 20)
 	frame := make([]byte, 20_000)
 	for range 10_000 {
-		if err := q.Append(frame, time.Now()); err != nil {
+		if err := q.Append(0, frame, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		rec, _ := q.Next()
@@ -117,7 +117,7 @@ func BenchmarkQueue(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(frame)))
 	for b.Loop() {
-		_ = q.Append(frame, time.Now())
+		_ = q.Append(0, frame, time.Now())
 		rec, _ := q.Next()
 		q.Ack(rec.Seq, spool.Mark{})
 	}

@@ -65,7 +65,7 @@ func TestMetricsCount(t *testing.T) {
 	m.subscribed(polygon.Answer{Confirmed: []string{"A.*", "AM.*"}, Silent: []string{"Z.*"}})
 	q := newMemory(1 << 20)
 	m.watchQueue(q)
-	if err := q.Append([]byte("[]"), time.Now()); err != nil {
+	if err := q.Append(0, []byte("[]"), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

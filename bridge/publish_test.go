@@ -44,7 +44,7 @@ func startDelivery(t *testing.T, cfg Config) *delivery {
 func (d *delivery) append(tp *tape, frames, events int) {
 	d.t.Helper()
 	for range frames {
-		if err := d.q.Append(tp.frame(events), time.Now()); err != nil {
+		if err := d.q.Append(0, tp.frame(events), time.Now()); err != nil {
 			d.t.Fatal(err)
 		}
 	}
@@ -216,7 +216,7 @@ func TestLimitLoweredBehindALoadedMessage(t *testing.T) {
 		return fmt.Sprintf(`{"ev":"A","sym":"X","s":%d,"x":%q}`, second, strings.Repeat("x", bytes))
 	}
 	send := func(events ...string) {
-		if err := d.q.Append([]byte("["+strings.Join(events, ",")+"]"), time.Now()); err != nil {
+		if err := d.q.Append(0, []byte("["+strings.Join(events, ",")+"]"), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

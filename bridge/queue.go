@@ -15,7 +15,7 @@ import (
 type queue interface {
 	// Append copies a frame to the end. It is refused with spool.ErrFull when the bound is reached: what is
 	// older stays, so the stream is complete up to the refusal.
-	Append(frame []byte, at time.Time) error
+	Append(kind uint8, frame []byte, at time.Time) error
 	Next() (spool.Record, bool)
 	// Ack settles every record up to and including seq. mark goes with it wherever it is kept: what the
 	// stream had acknowledged then.
@@ -33,6 +33,11 @@ type queue interface {
 	// Release gives back what the queue holds of the machine.
 	Release() error
 }
+
+// What a record of the queue is.
+const (
+	kindFrame uint8 = iota // a frame of the feed, as it was read
+)
 
 // openQueue opens the queue of the market in the data directory, or makes one in memory.
 func openQueue(cfg Config, m *metrics, log *slog.Logger) (queue, error) {

@@ -74,7 +74,7 @@ func throughSpool(b *testing.B, records int, frame []byte) {
 			if i%ackEvery == 0 {
 				room <- struct{}{}
 			}
-			if err := l.Append(frame, time.Now()); err != nil {
+			if err := l.Append(0, frame, time.Now()); err != nil {
 				b.Error(err)
 			}
 		}
@@ -179,7 +179,7 @@ func BenchmarkOutage(b *testing.B) {
 		}
 		in, inCPU := measure(records, func() {
 			for range records {
-				for l.Append(frame, time.Now()) != nil {
+				for l.Append(0, frame, time.Now()) != nil {
 					runtime.Gosched()
 				}
 			}

@@ -55,7 +55,7 @@ func TestMemoryIsBoundedOnAFullDisk(t *testing.T) {
 	for {
 		l.save()
 		seq := l.last + 1
-		if err := l.Append(frame(seq, 76), timeFor(seq)); err != nil {
+		if err := l.Append(0, frame(seq, 76), timeFor(seq)); err != nil {
 			if !errors.Is(err, ErrFull) {
 				t.Fatal(err)
 			}

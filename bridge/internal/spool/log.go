@@ -83,7 +83,7 @@ type Log struct {
 
 // Append copies a frame to the end of the log. It never waits for the disk. An error means that the frame is not
 // in the log.
-func (l *Log) Append(frame []byte, at time.Time) error {
+func (l *Log) Append(kind uint8, frame []byte, at time.Time) error {
 	size := int64(recordHeader + len(frame))
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +99,7 @@ func (l *Log) Append(frame []byte, at time.Time) error {
 	}
 	b := l.room(int(size))
 	l.last++
-	b.buf = appendRecord(b.buf, l.last, at, frame)
+	b.buf = appendRecord(b.buf, l.last, at, kind, frame)
 	b.last = l.last
 	l.end += size
 	l.queued += size

@@ -24,7 +24,7 @@ func TestAppendRefusesAtMaxBytes(t *testing.T) {
 		{0, ErrFull},
 	} {
 		seq := l.last + 1
-		if err := l.Append(frame(seq, tt.size)[:tt.size], timeFor(seq)); !errors.Is(err, tt.want) {
+		if err := l.Append(0, frame(seq, tt.size)[:tt.size], timeFor(seq)); !errors.Is(err, tt.want) {
 			t.Errorf("append %d bytes: got %v, want %v", tt.size, err, tt.want)
 		}
 	}
@@ -34,10 +34,10 @@ func TestAppendRefusesAtMaxBytes(t *testing.T) {
 	l.Ack(1, Mark{})
 	appendFrames(t, l, 1, recordSize-recordHeader)
 	l.Close()
-	if err := l.Append(nil, time.Now()); !errors.Is(err, ErrClosed) {
+	if err := l.Append(0, nil, time.Now()); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: got %v, want %v", err, ErrClosed)
 	}
-	if err := openByHand(t, directory(t.TempDir()), roomy(nil)).Append(make([]byte, maxFrame+1), time.Now()); !errors.Is(err, errTooLong) {
+	if err := openByHand(t, directory(t.TempDir()), roomy(nil)).Append(0, make([]byte, maxFrame+1), time.Now()); !errors.Is(err, errTooLong) {
 		t.Errorf("a frame that is too long: got %v", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	f := make([]byte, size)
 	at := time.Now()
 	for range frames {
-		for l.Append(f, at) != nil {
+		for l.Append(0, f, at) != nil {
 			runtime.Gosched() // faster than the disk
 		}
 	}
@@ -265,7 +265,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 			t.Fatalf("got record %d, want %d", rec.Seq, n)
 		}
 		if n <= frames {
-			for l.Append(f, at) != nil {
+			for l.Append(0, f, at) != nil {
 				runtime.Gosched()
 			}
 		}
@@ -312,7 +312,7 @@ func TestAtOnce(t *testing.T) {
 	go func() {
 		for seq := uint64(1); seq <= frames; seq++ {
 			f := frame(seq, int(seq%300))
-			for errors.Is(l.Append(f, timeFor(seq)), ErrFull) {
+			for errors.Is(l.Append(0, f, timeFor(seq)), ErrFull) {
 				runtime.Gosched()
 			}
 		}

@@ -34,7 +34,7 @@ func appendForEver(path string) {
 	rng := rand.New(rand.NewPCG(uint64(os.Getpid()), 0))
 	for seq := l.last + 1; ; {
 		for range rng.IntN(200) {
-			if err := l.Append(frame(seq, rng.IntN(4_000)), timeFor(seq)); err != nil {
+			if err := l.Append(0, frame(seq, rng.IntN(4_000)), timeFor(seq)); err != nil {
 				fmt.Println(err)
 				os.Exit(1)
 			}

@@ -187,7 +187,7 @@ func (m *model) tear() {
 	if n == 0 {
 		return
 	}
-	buf := appendRecord(nil, m.newest()+1, timeFor(0), make([]byte, 100))
+	buf := appendRecord(nil, m.newest()+1, timeFor(0), 0, make([]byte, 100))
 	path := filepath.Join(m.dir, m.l.segments[n-1].name())
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {

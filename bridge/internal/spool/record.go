@@ -10,30 +10,32 @@ import (
 type Record struct {
 	Seq   uint64 // grows by one with each Append, over restarts too
 	At    time.Time
+	Kind  uint8 // what the frame is, to whoever appended it
 	Frame []byte
 }
 
 // A record in a segment, and in memory as well; little endian:
 //
-//	0        4        8                16               24
-//	+--------+--------+----------------+----------------+-- - - - --+
-//	| crc32c | length |      seq       |    time, ns    |   frame   |
-//	+--------+--------+----------------+----------------+-- - - - --+
+//	0        4        8                16               24     25
+//	+--------+--------+----------------+----------------+------+-- - - - --+
+//	| crc32c | length |      seq       |    time, ns    | kind |   frame   |
+//	+--------+--------+----------------+----------------+------+-- - - - --+
 //
 // The checksum is of everything behind it. The length is that of the frame, in bytes.
-const recordHeader = 24
+const recordHeader = 25
 
 // maxFrame is the longest frame, in bytes. A length beyond it is damage.
 const maxFrame = 64 << 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func appendRecord(buf []byte, seq uint64, at time.Time, frame []byte) []byte {
+func appendRecord(buf []byte, seq uint64, at time.Time, kind uint8, frame []byte) []byte {
 	start := len(buf)
 	buf = binary.LittleEndian.AppendUint32(buf, 0)
 	buf = binary.LittleEndian.AppendUint32(buf, uint32(len(frame)))
 	buf = binary.LittleEndian.AppendUint64(buf, seq)
 	buf = binary.LittleEndian.AppendUint64(buf, uint64(at.UnixNano()))
+	buf = append(buf, kind)
 	buf = append(buf, frame...)
 	binary.LittleEndian.PutUint32(buf[start:], crc32.Checksum(buf[start+4:], castagnoli))
 	return buf
@@ -47,7 +49,7 @@ func timeOf(buf []byte) time.Time { return time.Unix(0, int64(binary.LittleEndia
 
 func recordOf(buf []byte) Record {
 	size := sizeOf(buf)
-	return Record{seqOf(buf), timeOf(buf), buf[recordHeader:size:size]}
+	return Record{seqOf(buf), timeOf(buf), buf[recordHeader-1], buf[recordHeader:size:size]}
 }
 
 // intact reports whether a buffer begins with a whole and undamaged record.

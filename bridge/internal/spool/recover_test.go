@@ -22,7 +22,7 @@ func spoiled(t testing.TB, spoil func(d dir)) string {
 	for first := uint64(1); first <= 21; first += perSegment {
 		var data []byte
 		for seq := first; seq < first+perSegment; seq++ {
-			data = appendRecord(data, seq, timeFor(seq), frame(seq, recordSize-recordHeader))
+			data = appendRecord(data, seq, timeFor(seq), 0, frame(seq, recordSize-recordHeader))
 		}
 		writeFile(t, path, (&segment{first: first}).name(), data)
 	}
@@ -99,7 +99,7 @@ var recoverTests = []struct {
 	{name: "two empty segments", spoil: func(d dir) { d.cut(21, 0); d.cut(11, 0) }, want: span(1, 10)},
 	{name: "zeros behind the end", spoil: func(d dir) { d.put(21, make([]byte, 5000)...) }, want: span(1, 30), torn: true, aside: 5000},
 	{name: "bytes of ones behind the end", spoil: func(d dir) { d.put(21, bytes.Repeat([]byte{255}, 50)...) }, want: span(1, 30), torn: true, aside: 50},
-	{name: "an old record behind the end", spoil: func(d dir) { d.put(21, appendRecord(nil, 30, timeFor(30), nil)...) }, want: span(1, 30), torn: true, aside: recordHeader},
+	{name: "an old record behind the end", spoil: func(d dir) { d.put(21, appendRecord(nil, 30, timeFor(30), 0, nil)...) }, want: span(1, 30), torn: true, aside: recordHeader},
 	{name: "the last record flipped", spoil: func(d dir) { d.flip(21, 9, 50) }, want: span(1, 29), torn: true, aside: 100},
 
 	{name: "a frame flipped", spoil: func(d dir) { d.flip(11, 3, 50) }, want: without(14, 14), damaged: 1, aside: 100},
@@ -222,7 +222,7 @@ func FuzzRecover(f *testing.F) {
 	f.Add(uint16(1000), make([]byte, 300), uint16(2999))
 	f.Add(uint16(2500), binary.LittleEndian.AppendUint32([]byte("crc "), 400), uint16(2950))
 	f.Add(uint16(1304), []byte{0, 0, 0, 4}, uint16(2024))
-	f.Add(uint16(0), appendRecord(nil, 5, timeFor(5), nil), uint16(10))
+	f.Add(uint16(0), appendRecord(nil, 5, timeFor(5), 0, nil), uint16(10))
 	f.Fuzz(func(t *testing.T, at uint16, over []byte, size uint16) {
 		path := spoiled(t, func(dir) {})
 		var want []uint64

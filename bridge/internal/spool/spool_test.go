@@ -66,7 +66,7 @@ func timeFor(seq uint64) time.Time { return time.Unix(1_700_000_000, int64(seq))
 
 func mustAppend(t testing.TB, l *Log, frame []byte, at time.Time) {
 	t.Helper()
-	if err := l.Append(frame, at); err != nil {
+	if err := l.Append(0, frame, at); err != nil {
 		t.Fatal(err)
 	}
 }
