@@ -20,7 +20,7 @@ var errDisconnected = errors.New("nats: connection lost")
 type link struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
-	acks   chan *nats.Msg // one place per slot and more for answers after their time; an answer without a place times out
+	acks   chan *nats.Msg // one place per slot and more for strangers'; an answer without a place times out
 	window *window
 	closed chan struct{}
 	socket *socket

@@ -17,7 +17,13 @@ func (p *publisher) load() bool {
 		return false
 	}
 	p.events = p.market.Split(p.events[:0], rec.Frame)
-	r := &loaded{seq: rec.Seq, at: rec.At}
+	if p.doubt != nil && p.doubt.absent > doubtEnds {
+		p.doubt = nil
+	}
+	r := &loaded{seq: rec.Seq, at: rec.At, floor: p.acked}
+	if p.doubt != nil {
+		r.floor = p.doubt.floor
+	}
 	p.records.push(r)
 	if rec.Seq > p.counted {
 		p.counted = rec.Seq
@@ -25,7 +31,7 @@ func (p *publisher) load() bool {
 	}
 	for i := range p.events {
 		if e := &p.events[i]; !e.Status {
-			p.route(e, r, position{rec.Seq, i})
+			p.route(e, r)
 		}
 	}
 	if r.pending == 0 {
@@ -35,10 +41,10 @@ func (p *publisher) load() bool {
 }
 
 // route puts an event into the lane of its subject, or into the lane of the dead letters.
-func (p *publisher) route(e *polygon.Event, r *loaded, at position) {
+func (p *publisher) route(e *polygon.Event, r *loaded) {
 	l, id, reason := p.place(e)
-	if at.record <= p.resumeTo && !p.storedUpTo[l].before(at) {
-		return // the stream has it
+	if p.doubt.settles(id) {
+		return
 	}
 	m := p.newMessage()
 	m.raw, m.id, m.reason, m.record = e.Raw, string(id), reason, r

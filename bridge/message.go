@@ -35,16 +35,6 @@ const (
 	laneWaiting                   // its head was refused and is sent again after retry
 )
 
-// position is a place in the feed: an event's index in the frame of a record.
-type position struct {
-	record uint64
-	event  int
-}
-
-func (p position) before(q position) bool {
-	return p.record < q.record || p.record == q.record && p.event < q.event
-}
-
 func (l *lane) push(m *message) {
 	m.lane, m.next = l, nil
 	if l.head == nil {
@@ -66,5 +56,6 @@ func (l *lane) pop() *message {
 type loaded struct {
 	seq     uint64
 	at      time.Time
-	pending int // messages that are not settled
+	pending int    // messages that are not settled
+	floor   uint64 // the stream's sequence when it was loaded: what it has of the record came later
 }

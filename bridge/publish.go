@@ -20,8 +20,8 @@ const (
 	// loadedMessages bounds the messages that are taken from the queue and not settled. It is larger than the window so that
 	// one subject whose head waits does not hold up the others.
 	loadedMessages = 8 * windowSize
-	// ackTimeout is how long an ack may take before the message is sent again. A message that a change of
-	// the stream's leader swallows gets no answer at all.
+	// ackTimeout is how long an ack may take before the connection is given up, and the stream asked whether it has the
+	// message. One that a change of the stream's leader swallows gets no answer at all.
 	ackTimeout = 3 * time.Second
 	// stallTimeout is how long nothing may be stored before the connection and the stream are looked at anew.
 	stallTimeout = 15 * time.Second
@@ -31,6 +31,9 @@ const (
 
 // errStalled ends a connection on which nothing is stored any more.
 var errStalled = errors.New("no message was stored for " + stallTimeout.String())
+
+// errAckTimeout ends a connection on which a message got no answer.
+var errAckTimeout = errors.New("no ack within " + ackTimeout.String())
 
 // publisher takes records from the queue and has their events stored, each once and in order per
 // subject. It fills the window, settles what is answered, and sends again what is not. It is owned
@@ -57,13 +60,11 @@ type publisher struct {
 	stalled time.Time // of the first refusal after the last ack; zero when the last answer was an ack
 
 	connected bool      // the stream was reconciled with once
+	learned   bool      // the newest bars of the stream are known
 	created   time.Time // of the stream that the acks came from
 	acked     uint64    // the highest sequence that was acknowledged in it
+	doubt     *doubt    // about the records to be loaded; nil when there is none
 	counted   uint64    // records up to this one are in the metrics of what was received
-
-	// After a rewind or a restart: records up to resumeTo may be in the stream already, and are for each lane up to storedUpTo.
-	resumeTo   uint64
-	storedUpTo map[*lane]position
 
 	events []polygon.Event // reused by load
 	buf    []byte          // reused for subjects and ids
@@ -93,7 +94,7 @@ func newPublisher(m polygon.Market, q queue, mt *metrics, log *slog.Logger) *pub
 		},
 	}
 	mark := q.Mark()
-	p.created, p.acked = time.Unix(0, mark.Created), mark.Seq
+	p.created, p.acked, p.doubt = time.Unix(0, mark.Created), mark.Seq, &doubt{floor: mark.Floor}
 	p.dead = p.lane([]byte(deadSubject(m)))
 	return p
 }
@@ -112,7 +113,10 @@ func (p *publisher) serve(ctx context.Context, c *link) error {
 		case m := <-c.acks:
 			p.settleAll(c, m)
 		case now := <-tick.C:
-			p.expire(c, now)
+			if c.window.waitsSince(now.Add(-ackTimeout)) {
+				p.metrics.retried("timeout")
+				return errAckTimeout
+			}
 			p.resume(now)
 			if !p.stalled.IsZero() && now.Sub(p.stalled) > stallTimeout {
 				return errStalled
@@ -200,7 +204,7 @@ func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
 	}
 	m, sent := c.window.take(answer.Subject)
 	if m == nil {
-		return // an answer after its time; the message was sent again
+		return // nobody waits for it
 	}
 	if err != nil {
 		p.refuse(m, err, now)
@@ -286,13 +290,6 @@ func (p *publisher) resume(now time.Time) {
 	p.waiting = rest
 }
 
-// expire refuses the messages whose acks did not come in time.
-func (p *publisher) expire(c *link, now time.Time) {
-	c.window.expired(now.Add(-ackTimeout), func(m *message) { p.refuse(m, errAckTimeout, now) })
-}
-
-var errAckTimeout = &refusal{reason: "timeout", err: errors.New("no ack within " + ackTimeout.String())}
-
 func (p *publisher) makeReady(l *lane) {
 	l.state = laneReady
 	p.ready.push(l)
@@ -305,6 +302,6 @@ func (p *publisher) release() {
 		settled = p.records.pop().seq
 	}
 	if settled > 0 {
-		p.queue.Ack(settled, spool.Mark{Created: p.created.UnixNano(), Seq: p.acked})
+		p.queue.Ack(settled, spool.Mark{Created: p.created.UnixNano(), Seq: p.acked, Floor: p.floor()})
 	}
 }

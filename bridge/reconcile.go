@@ -2,8 +2,8 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 	"time"
@@ -13,20 +13,29 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// doubt is about records that a publisher had taken and not acknowledged when its process ended, or that the server
+// may have lost: some of their messages are in the stream.
+type doubt struct {
+	stored idSet
+	floor  uint64 // none of their messages has a sequence up to this one
+	absent int    // events that were looked up, and are not stored
+}
+
+// doubtEnds is how many events have to be absent for none of those behind them to be stored. A publisher loads
+// no further than loadedMessages unsettled ones, and a frame.
+const doubtEnds = 8 * loadedMessages
+
 // reconcile settles, before anything is published on a new connection, every doubt that the last one
-// left, or the last process. At most one message per subject was in flight, so the last message of each
-// subject in the stream tells what became of it, whatever the server remembers of message ids.
+// left, or the last process: it looks for the ids in question in what the stream has stored since they could
+// have been sent, whatever the server remembers of ids itself.
 func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) error {
 	info, err := stream.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
 	}
-	last, err := lastMessages(ctx, stream, string(p.market)+".>")
-	if err != nil {
-		return fmt.Errorf("reconcile: %w", err)
-	}
 	// A stream that was made anew has lost nothing: somebody removed it, and that is not undone.
-	lost := info.Created.Equal(p.created) && info.State.LastSeq < p.acked
+	same := info.Created.Equal(p.created)
+	lost := same && info.State.LastSeq < p.acked
 	if lost {
 		p.log.Error("the server lost acknowledged messages, sending again what is kept",
 			"seq", info.State.LastSeq, "acked", p.acked)
@@ -34,26 +43,62 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 		p.unload()
 		p.queue.Rewind()
 	}
-	if lost || !p.connected {
-		p.learn(last)
-		if err := p.findStored(last); err != nil {
+	if lost || !p.learned {
+		if err := p.learn(ctx, stream); err != nil {
 			return fmt.Errorf("reconcile: %w", err)
 		}
 	}
-	p.settleDoubts(last)
+	since := fromSequence(p.floor() + 1)
+	if lost || !same {
+		if since, err = p.sinceOldest(info); err != nil {
+			return fmt.Errorf("reconcile: %w", err)
+		}
+	}
+	stored, floor, err := storedIDs(ctx, stream, since)
+	if err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
+	switch {
+	case len(stored) == 0:
+		p.doubt = nil
+	case lost || !p.connected:
+		p.doubt = &doubt{stored: stored, floor: floor}
+	}
+	p.settleDoubts(stored)
 	p.connected, p.created, p.acked = true, info.Created, info.State.LastSeq
 	p.limit, p.paused, p.pause, p.stalled = windowSize, time.Time{}, 0, time.Time{}
 	return nil
 }
 
+// floor is a sequence of the stream up to which no message of a record that is not acknowledged can be stored.
+func (p *publisher) floor() uint64 {
+	switch {
+	case p.records.len() > 0:
+		return p.records.first().floor
+	case p.doubt != nil:
+		return p.doubt.floor
+	}
+	return p.acked
+}
+
+// sinceOldest is the place in the stream before which nothing of what the queue keeps can be stored, by the
+// server's clock.
+func (p *publisher) sinceOldest(info *jetstream.StreamInfo) (since, error) {
+	const margin = 10 * time.Second // for the time that the answer took, and for steps of a clock
+	for rec, err := range p.queue.All() {
+		return fromTime(info.TimeStamp.Add(-time.Since(rec.At) - margin)), err
+	}
+	return fromSequence(info.State.LastSeq + 1), nil
+}
+
 // settleDoubts ends the messages that were sent and are in the stream, and makes all others ready.
-func (p *publisher) settleDoubts(last map[string]string) {
+func (p *publisher) settleDoubts(stored idSet) {
 	p.ready, p.waiting = fifo[*lane]{}, p.waiting[:0]
 	for _, l := range p.lanes {
 		l.state = laneIdle
 		switch m := l.head; {
 		case m == nil:
-		case m.attempts > 0 && last[l.subject] == m.id:
+		case m.attempts > 0 && stored.has([]byte(m.id)):
 			p.metrics.reconciled.Inc()
 			p.done(m) // makes the lane ready if there is another message
 		default:
@@ -71,38 +116,25 @@ func (p *publisher) unload() {
 	p.records, p.messages, p.spare = fifo[*loaded]{}, 0, nil
 }
 
-// findStored looks through what the queue keeps for the last message of each subject in the stream. The
-// events up to it are stored; those behind it are not.
-func (p *publisher) findStored(last map[string]string) error {
-	p.storedUpTo = make(map[*lane]position)
-	for rec, err := range p.queue.All() {
-		if err != nil {
-			return err
-		}
-		p.resumeTo = rec.Seq
-		p.events = p.market.Split(p.events[:0], rec.Frame)
-		for i := range p.events {
-			p.mark(&p.events[i], position{rec.Seq, i}, last)
-		}
+// settles reports whether the stream has an event that is loaded for the first time since a doubt arose.
+func (d *doubt) settles(id []byte) bool {
+	if d == nil {
+		return false
 	}
-	return nil
-}
-
-// mark notes the place of an event that is the last of its subject in the stream. Of identical
-// copies the first counts: the server stored that one, and dropped the others.
-func (p *publisher) mark(e *polygon.Event, at position, last map[string]string) {
-	if e.Status {
-		return
+	if d.stored.has(id) {
+		return true
 	}
-	l, id, _ := p.place(e)
-	if _, found := p.storedUpTo[l]; !found && last[l.subject] == string(id) {
-		p.storedUpTo[l] = at
-	}
+	d.absent++
+	return false
 }
 
 // learn takes the newest bar of each symbol from the stream, so that a correction is known as one
 // after a restart as well.
-func (p *publisher) learn(last map[string]string) {
+func (p *publisher) learn(ctx context.Context, stream jetstream.Stream) error {
+	last, err := lastMessages(ctx, stream, string(p.market)+".>")
+	if err != nil {
+		return err
+	}
 	for subject, id := range last {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(subject, string(p.market)+"."), ".")
 		if !polygon.Kind(kind).Aggregate() {
@@ -113,71 +145,25 @@ func (p *publisher) learn(last map[string]string) {
 			continue
 		}
 		if start, err := strconv.ParseInt(parts[len(parts)-2], 10, 64); err == nil {
-			p.lane([]byte(subject)).newest = start
+			l := p.lane([]byte(subject))
+			l.newest = max(l.newest, start)
 		}
 	}
+	p.learned = true
+	return nil
 }
 
-// lastMessages returns the message id of the last message of every subject that matches the filter.
-func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (map[string]string, error) {
-	for attempt := 0; ; attempt++ {
-		info, err := stream.Info(ctx)
-		if err != nil {
-			return nil, err
-		}
-		last, highest, err := readLast(ctx, stream, filter)
-		if err != nil {
-			return nil, err
-		}
-		// In a cluster the answers may come from a server that lags behind the stream's leader. After a
-		// deletion of the newest message the sequence stays short for good, hence the bound.
-		if highest >= info.State.LastSeq || info.State.Msgs == 0 || attempt == 10 {
-			return last, nil
-		}
-		if !sleep(ctx, 100*time.Millisecond) {
-			return nil, ctx.Err()
-		}
-	}
-}
+// idSet holds message ids as hashes: after a loss there may be a million of them.
+type idSet map[uint64]struct{}
 
-// readLast does it once, and also returns the highest sequence that it saw.
-func readLast(ctx context.Context, stream jetstream.Stream, filter string) (map[string]string, uint64, error) {
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
-		AckPolicy:         jetstream.AckNonePolicy,
-		FilterSubject:     filter,
-		HeadersOnly:       true,
-		MemoryStorage:     true,
-		Replicas:          1,
-		InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("create consumer: %w", err)
+var idSeed = maphash.MakeSeed()
+
+func (s idSet) add(id string) { s[maphash.String(idSeed, id)] = struct{}{} }
+
+func (s idSet) has(id []byte) bool {
+	if len(s) == 0 {
+		return false
 	}
-	defer func() { _ = stream.DeleteConsumer(context.WithoutCancel(ctx), consumer.CachedInfo().Name) }()
-	pending := int(consumer.CachedInfo().NumPending)
-	last, highest := make(map[string]string, pending), uint64(0)
-	for pending > 0 {
-		batch, err := consumer.Fetch(min(pending, 5000), jetstream.FetchMaxWait(5*time.Second))
-		if err != nil {
-			return nil, 0, fmt.Errorf("fetch: %w", err)
-		}
-		before := pending
-		for m := range batch.Messages() {
-			meta, err := m.Metadata()
-			if err != nil {
-				return nil, 0, fmt.Errorf("fetch: %w", err)
-			}
-			last[m.Subject()] = m.Headers().Get(jetstream.MsgIDHeader)
-			highest = max(highest, meta.Sequence.Stream)
-			pending = int(meta.NumPending)
-		}
-		if err := batch.Error(); err != nil {
-			return nil, 0, fmt.Errorf("fetch: %w", err)
-		}
-		if pending == before {
-			return nil, 0, errors.New("fetch: the server sent nothing")
-		}
-	}
-	return last, highest, nil
+	_, ok := s[maphash.Bytes(idSeed, id)]
+	return ok
 }

@@ -2,13 +2,14 @@ package bridge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"bridge/polygon/polygontest"
 )
@@ -103,16 +104,8 @@ func finish(t *testing.T, b *process, srv *polygontest.Server) {
 func TestBridgeAndServerKilled(t *testing.T) {
 	t.Parallel()
 	s := newNATS(t).up()
-	short := streamConfig(testConfig(s.url))
-	short.Duplicates = 100 * time.Millisecond
-	if _, err := connect(t, s.url).CreateStream(t.Context(), short); err != nil {
-		t.Fatal(err)
-	}
-	srv := polygontest.NewServer(polygontest.Config{ // no repeated bars: they are stored twice, as they should be
-		Market: polygontest.Market{Symbols: polygontest.Symbols(300), Oddities: polygontest.Oddities{Corrected: .05}},
-		Events: 40_000,
-	})
-	t.Cleanup(srv.Close)
+	shortWindow(t, s.url)
+	srv := newFeedWithoutRepeats(t, 40_000)
 	b := newBridge(t, srv, s.url, "BRIDGE_DATA_DIR="+t.TempDir())
 	for session := 1; session <= 3; session++ {
 		b.start()
@@ -127,6 +120,70 @@ func TestBridgeAndServerKilled(t *testing.T) {
 	b.start()
 	finish(t, b, srv)
 	checkSessions(t, srv, s.url)
+}
+
+// newFeedWithoutRepeats starts a vendor that sends no bar twice: with a short window for duplicates the second one would be stored,
+// as it should be.
+func newFeedWithoutRepeats(t *testing.T, events int) *polygontest.Server {
+	t.Helper()
+	srv := polygontest.NewServer(polygontest.Config{
+		Market: polygontest.Market{Symbols: polygontest.Symbols(300), Oddities: polygontest.Oddities{Corrected: .05}},
+		Events: events,
+	})
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// TestStreamIsAheadOfQueue takes the bridge back to an earlier state of its disk, as a power cut does, or a time in which another
+// bridge went on. What the stream has had since is not sent again.
+func TestStreamIsAheadOfQueue(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	shortWindow(t, s.url)
+	srv := newFeedWithoutRepeats(t, 40_000)
+	dir := t.TempDir()
+	b := newBridge(t, srv, s.url, "BRIDGE_DATA_DIR="+dir)
+	b.start()
+	stored(t, s.url, 5000)
+	b.kill()
+	b.log.reset()
+	earlier := t.TempDir()
+	if err := os.CopyFS(earlier, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	connected(t, b)
+	finish(t, b, srv)
+	before := messages(t, s.url)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, os.DirFS(earlier)); err != nil {
+		t.Fatal(err)
+	}
+	b.log.reset()
+	b.start()
+	connected(t, b)
+	if !strings.Contains(b.log.String(), "queue found on disk") {
+		t.Error("there was nothing to doubt")
+	}
+	b.signal(syscall.SIGTERM)
+	b.wait()
+	if n := messages(t, s.url); n != before {
+		t.Errorf("%d messages were sent again", n-before)
+	}
+	checkSessions(t, srv, s.url)
+}
+
+// connected waits until the bridge has reconciled with NATS.
+func connected(t *testing.T, b *process) {
+	t.Helper()
+	eventually(t, "the bridge is connected", func() error {
+		if !strings.Contains(b.log.String(), "nats connected") {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 }
 
 // TestOutageIsSpooled keeps the server away until much more has been read than memory may hold.
@@ -210,12 +267,7 @@ func TestPurgeIsNotUndone(t *testing.T) {
 	restart := func(want string) {
 		t.Helper()
 		b.start()
-		eventually(t, "the bridge is connected", func() error {
-			if strings.Count(b.log.String(), "nats connected") == 0 {
-				return fmt.Errorf("not yet")
-			}
-			return nil
-		})
+		connected(t, b)
 		b.signal(syscall.SIGTERM)
 		b.wait()
 		if n := messages(t, s.url); n != 0 {

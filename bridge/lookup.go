@@ -1,0 +1,114 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// since is where reading a stream begins.
+type since struct {
+	seq  uint64
+	time time.Time // by the server's clock; counts when it is set
+}
+
+func fromSequence(seq uint64) since { return since{seq: max(seq, 1)} }
+func fromTime(when time.Time) since { return since{time: when} }
+
+func (s since) consumer() jetstream.ConsumerConfig {
+	if !s.time.IsZero() {
+		return jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &s.time}
+	}
+	return jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.seq}
+}
+
+// storedIDs returns the ids of the messages that a stream has from a place on, and the sequence before the first.
+func storedIDs(ctx context.Context, stream jetstream.Stream, from since) (ids idSet, before uint64, err error) {
+	ids = make(idSet)
+	err = upToDate(ctx, stream, func(last uint64) (highest uint64, err error) {
+		before = last
+		if from.seq > last { // nothing was stored since
+			return last, nil
+		}
+		return readHeaders(ctx, stream, from.consumer(), func(m jetstream.Msg, seq uint64) {
+			before = min(before, seq-1)
+			ids.add(m.Headers().Get(jetstream.MsgIDHeader))
+		})
+	})
+	return ids, before, err
+}
+
+// lastMessages returns the message id of the last message of every subject that matches the filter.
+func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (map[string]string, error) {
+	last := make(map[string]string)
+	err := upToDate(ctx, stream, func(uint64) (highest uint64, err error) {
+		policy := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: filter}
+		return readHeaders(ctx, stream, policy, func(m jetstream.Msg, _ uint64) {
+			last[m.Subject()] = m.Headers().Get(jetstream.MsgIDHeader)
+		})
+	})
+	return last, err
+}
+
+// upToDate reads until the highest sequence that was seen is the stream's last. In a cluster the answers may come from a server
+// that lags behind the stream's leader.
+func upToDate(ctx context.Context, stream jetstream.Stream, read func(last uint64) (highest uint64, err error)) error {
+	for attempt := 0; ; attempt++ {
+		info, err := stream.Info(ctx)
+		if err != nil {
+			return err
+		}
+		highest, err := read(info.State.LastSeq)
+		if err != nil {
+			return err
+		}
+		// After a deletion of the newest message the sequence stays short for good, hence the bound.
+		if highest >= info.State.LastSeq || info.State.Msgs == 0 || attempt == 10 {
+			return nil
+		}
+		if !sleep(ctx, 100*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
+
+// readHeaders passes every message that a new consumer has pending, without its data, to yield, and returns the highest
+// sequence that it saw.
+func readHeaders(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig, yield func(m jetstream.Msg, seq uint64)) (highest uint64, err error) {
+	cfg.AckPolicy = jetstream.AckNonePolicy
+	cfg.HeadersOnly = true
+	cfg.MemoryStorage = true
+	cfg.Replicas = 1
+	cfg.InactiveThreshold = time.Minute
+	consumer, err := stream.CreateConsumer(ctx, cfg)
+	if err != nil {
+		return 0, fmt.Errorf("create consumer: %w", err)
+	}
+	defer func() { _ = stream.DeleteConsumer(context.WithoutCancel(ctx), consumer.CachedInfo().Name) }()
+	for pending := int(consumer.CachedInfo().NumPending); pending > 0; {
+		batch, err := consumer.Fetch(min(pending, 5000), jetstream.FetchMaxWait(5*time.Second))
+		if err != nil {
+			return 0, fmt.Errorf("fetch: %w", err)
+		}
+		before := highest
+		for m := range batch.Messages() {
+			meta, err := m.Metadata()
+			if err != nil {
+				return 0, fmt.Errorf("fetch: %w", err)
+			}
+			yield(m, meta.Sequence.Stream)
+			highest = max(highest, meta.Sequence.Stream)
+			pending = int(meta.NumPending)
+		}
+		if err := batch.Error(); err != nil {
+			return 0, fmt.Errorf("fetch: %w", err)
+		}
+		if highest == before {
+			return 0, errors.New("fetch: the server sent nothing")
+		}
+	}
+	return highest, nil
+}
