@@ -131,17 +131,20 @@ func connect(t testing.TB, url string) jetstream.JetStream {
 // readStream returns every message of a stream.
 func readStream(t testing.TB, url, name string) []jetstream.Msg {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	js := connect(t, url)
 	var info *jetstream.StreamInfo
 	var stream jetstream.Stream
 	eventually(t, "stream "+name+" is there", func() (err error) {
+		// A request that a cluster loses while it changes its leader is never answered: ask again.
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
 		if stream, err = js.Stream(ctx, name); err == nil {
 			info, err = stream.Info(ctx)
 		}
 		return err
 	})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
