@@ -90,10 +90,7 @@ func (c *Conn) setNet(conn net.Conn) {
 }
 
 func dialError(rawURL string, resp *http.Response, err error) error {
-	for urlErr := (*url.Error)(nil); errors.As(err, &urlErr); { // it quotes the URL with its query
-		err = urlErr.Err
-	}
-	e := &DialError{URL: "the feed", Err: err}
+	e := &DialError{URL: "the feed", Err: withoutURL(err)}
 	if u, parseErr := url.Parse(rawURL); parseErr == nil {
 		e.URL = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 	} else {

@@ -1,5 +1,6 @@
 // Package polygontest is the feed's vendor in a box: a WebSocket server that greets, authenticates,
-// confirms, refuses, evicts and breaks off as the real one does, and that can trade a market of its own.
+// confirms, refuses, evicts and breaks off as the real one does, and that can trade a market of its own. Where
+// it is wanted, the bars of that market can be asked for over REST too.
 //
 // It follows net/http/httptest: [NewServer] returns a running server, URL is what to dial, Close ends it.
 // It needs no *testing.T, so a demo and a simulator can use it as well.
@@ -35,8 +36,11 @@
 //   - symbols.go: names
 //   - pace.go: when the market's events are sent
 //   - tape.go: what was sent
+//   - rest.go: the REST side: what it is configured to be, and who is let in
+//   - restpast.go: the bars that can be asked for; restaggregates.go: by symbol; restsnapshot.go: the last of each
+//   - restfaults.go: refusals and breakdowns, as named values
 //   - wait.go: Stats, and waiting for them to change
 //
-// The package judges nothing: it does not parse what it is given to send, knows no REST, and keeps no
+// The package judges nothing: it does not parse what it is given to send, and keeps no
 // data that the vendor owns. All prices, volumes and times are made up.
 package polygontest

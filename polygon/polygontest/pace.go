@@ -33,6 +33,7 @@ func (s *Server) runMarket() {
 		market.Start = due.Add(-broadcastDelay - time.Second)
 	}
 	g := newGenerator(market)
+	s.past.open(g.start, due)
 	for made := 0; g.trades() && !s.enough(made); g.advance() {
 		if s.config.Pace == RealTime && !s.until(due) {
 			return
@@ -62,6 +63,9 @@ func (s *Server) sendSecond(g *generator, before int) (int, bool) {
 			e, ok := g.next()
 			if !ok {
 				break
+			}
+			if !e.foreign {
+				s.past.add(e.bar)
 			}
 			start := len(f.data)
 			f.data = g.append(f.data, e)

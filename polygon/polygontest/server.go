@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,9 @@ type Config struct {
 
 	// Record says what the tape keeps; "" is RecordEvents.
 	Record Record
+
+	// REST says what can be asked for beside the feed; the zero value serves no REST.
+	REST REST
 }
 
 // Server is a vendor on a socket of this machine.
@@ -54,27 +58,34 @@ type Server struct {
 	// URL is what to dial; set by Start.
 	URL string
 
+	// RESTURL is where REST is served; set by Start, "" where it is not served.
+	RESTURL string
+
 	// Listener is where connections come from. It may be replaced before Start.
 	Listener net.Listener
 
-	config Config
-	tape   Tape
-	traded map[string]bool // parameters that the market has events for
-	burst  frame           // the market's, while it is made; owned by the market's goroutine
-	http   http.Server
-	ctx    context.Context // done when the server closes
-	stop   context.CancelFunc
+	config  Config
+	tape    Tape
+	traded  map[string]bool // parameters that the market has events for
+	burst   frame           // the market's, while it is made; owned by the market's goroutine
+	past    *past           // what the market has made
+	http    http.Server
+	restMux http.Handler
+	ctx     context.Context // done when the server closes
+	stop    context.CancelFunc
 
 	sending sync.Mutex // held while one frame goes out, so all sessions and the tape see one order
 	targets []*session // of the frame that goes out; guarded by sending
 
-	mu       sync.Mutex // guards what follows
-	closed   bool
-	work     sync.WaitGroup // sessions and the market; grows only while not closed
-	sessions []*session     // open ones, oldest first
-	script   [][]Fault      // of the sessions to come
-	stats    Stats
-	changed  chan struct{} // closed when stats change; nil while nobody waits
+	mu          sync.Mutex // guards what follows
+	closed      bool
+	work        sync.WaitGroup // sessions and the market; grows only while not closed
+	sessions    []*session     // open ones, oldest first
+	script      [][]Fault      // of the sessions to come
+	restScript  []RESTFault    // of the REST requests to come
+	restGranted []time.Time    // when those of the last minute were granted, where the plan limits them
+	stats       Stats
+	changed     chan struct{} // closed when stats change; nil while nobody waits
 }
 
 // NewServer starts a server on a free port of the loopback interface. It panics if there is none.
@@ -97,6 +108,8 @@ func NewUnstartedServer(config Config) *Server {
 	}
 	s := &Server{config: config, traded: config.Market.params()}
 	s.tape.record = config.Record
+	s.past = newPast(config.REST.Keep, config.Market.Symbols)
+	s.restMux = s.restHandler()
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -111,6 +124,9 @@ func (s *Server) Start() {
 		s.Listener = l
 	}
 	s.URL = fmt.Sprintf("ws://%s/%s", s.Listener.Addr(), s.config.Feed)
+	if s.config.REST.serves() {
+		s.RESTURL = "http://" + s.Listener.Addr().String()
+	}
 	s.http.Handler = http.HandlerFunc(s.serve)
 	s.http.ErrorLog = log.New(io.Discard, "", 0)
 	s.http.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -149,8 +165,12 @@ func (s *Server) NextSession(faults ...Fault) {
 // Tape is what the server has sent.
 func (s *Server) Tape() *Tape { return &s.tape }
 
-// serve handles one request for an upgrade.
+// serve handles one request: for an upgrade, or of the REST side.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if s.config.REST.serves() && strings.HasPrefix(r.URL.Path, "/v2/") {
+		s.run(func() { s.serveREST(w, r) })
+		return
+	}
 	if market, err := polygon.MarketOf("ws://" + r.Host + r.URL.Path); err != nil || market != s.config.Feed {
 		http.NotFound(w, r)
 		return

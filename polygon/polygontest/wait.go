@@ -20,6 +20,10 @@ type Stats struct {
 	Events     int      // events sent, counted once for each session they went to
 	Frames     int      // frames with data sent, counted likewise
 	Closed     bool     // the market has made all its events
+
+	RESTRequests  int // requests of the REST side, whatever was answered
+	RESTSnapshots int // those for a snapshot that the key and the plan's rate allowed
+	RESTRefused   int // those that got no data
 }
 
 // Stats returns the counts of this moment.
