@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"bridge/bridge/internal/lease"
 	"bridge/bridge/internal/natsd"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,42 +57,74 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	defer web.close()
 
-	f := &feed{cfg: cfg, queue: q, metrics: m, log: log, limited: newLimiter(log), ready: ready}
-	p := newPublisher(cfg.Market, q, m, log)
 	log.Info("bridge started", "url", cfg.FeedURL, "channel", strings.Join(cfg.Subscribe, ","), "stream", cfg.Stream)
 	if strings.Contains(cfg.FeedURL, "//delayed.") {
 		log.Info("feed is 15 minutes delayed, as every plan may use it; for real time set POLYGON_URL to url", "url", "wss://socket.massive.com/"+string(cfg.Market))
 	}
-
-	var g errgroup.Group
-	feeding, stopFeed := context.WithCancel(ctx)
-	publishing, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer giveUp(nil)
-	g.Go(func() error {
-		err := f.run(feeding)
-		q.Close()
-		records, _, _ := q.Depth()
-		log.Info("stopping, the queue drains", "n", records, "wait", cfg.DrainTimeout)
-		time.AfterFunc(cfg.DrainTimeout, func() { giveUp(errDrainTimeout) })
-		return err
-	})
-	g.Go(func() error {
-		defer stopFeed()
-		return p.run(publishing, cfg, ready)
-	})
-	err = g.Wait()
+	d := &daemon{
+		cfg:       cfg,
+		queue:     q,
+		feed:      &feed{cfg: cfg, queue: q, metrics: m, log: log, limited: newLimiter(log), ready: ready},
+		publisher: newPublisher(cfg.Market, q, m, log),
+		metrics:   m,
+		ready:     ready,
+		log:       log,
+	}
+	if cfg.Standby {
+		err = d.takeTurns(ctx)
+	} else {
+		m.active.Set(1)
+		err = d.work(ctx, context.WithoutCancel(ctx))
+	}
 	switch records, bytes, _ := q.Depth(); {
 	case records == 0:
-		log.Info("bridge stopped", "seq", p.acked)
+		log.Info("bridge stopped", "seq", d.publisher.acked)
 	case cfg.DataDir != "":
 		log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "n", records, "bytes", bytes, "err", err)
 	default:
 		log.Error("stopped with frames that are not in the stream", "n", records, "bytes", bytes, "err", err)
 	}
-	if errors.Is(err, errDrainTimeout) {
+	if errors.Is(err, errDrainTimeout) || ctx.Err() != nil && errors.Is(err, lease.ErrLost) {
 		return nil
 	}
 	return err
+}
+
+// daemon is what works on one queue: the feed at its one end, the publisher at the other.
+type daemon struct {
+	cfg       Config
+	queue     queue
+	feed      *feed
+	publisher *publisher
+	metrics   *metrics
+	ready     *readiness
+	log       *slog.Logger
+}
+
+// work feeds and publishes until ctx ends, and then publishes what is queued. The end of held, which ends ctx too, ends it at
+// once and with the cause; the queue stays open then, for the next time.
+func (d *daemon) work(ctx, held context.Context) error {
+	feeding, stopFeed := context.WithCancel(ctx)
+	publishing, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(nil)
+	defer context.AfterFunc(held, func() { giveUp(context.Cause(held)) })()
+	var g errgroup.Group
+	g.Go(func() error {
+		err := d.feed.run(feeding)
+		if held.Err() != nil {
+			return context.Cause(held)
+		}
+		d.queue.Close()
+		records, _, _ := d.queue.Depth()
+		d.log.Info("stopping, the queue drains", "n", records, "wait", d.cfg.DrainTimeout)
+		time.AfterFunc(d.cfg.DrainTimeout, func() { giveUp(errDrainTimeout) })
+		return err
+	})
+	g.Go(func() error {
+		defer stopFeed()
+		return d.publisher.run(publishing, d.cfg, d.ready)
+	})
+	return g.Wait()
 }
 
 // releaseQueue gives the queue's directory back.

@@ -34,6 +34,7 @@ type Config struct {
 	SpoolMaxBytes int64
 	SpoolRetain   time.Duration
 	QueueMaxBytes int64
+	Standby       bool // beside another bridge: one is active
 	DrainTimeout  time.Duration
 
 	HTTPAddr  string // of health and metrics; empty for none
@@ -74,6 +75,7 @@ func Load() (Config, error) {
 		LogFormat:      p.oneOf("BRIDGE_LOG_FORMAT", env.LogFormat, FormatJSON, FormatText),
 	}
 	cfg.StreamUpdate = p.oneOf("BRIDGE_STREAM_UPDATE", env.StreamUpdate, "true", "false") == "true"
+	cfg.Standby = p.oneOf("BRIDGE_STANDBY", env.Standby, "true", "false") == "true"
 	cfg.StreamReplicas, _ = strconv.Atoi(p.oneOf("BRIDGE_STREAM_REPLICAS", env.StreamReplicas, "1", "3", "5"))
 	if env.HTTPAddr != "off" {
 		cfg.HTTPAddr = p.address("BRIDGE_HTTP_ADDR", env.HTTPAddr)
@@ -87,6 +89,9 @@ func Load() (Config, error) {
 	}
 	if cfg.NATS.URL == "" && cfg.StreamReplicas > 1 {
 		p.problem(fmt.Errorf("BRIDGE_STREAM_REPLICAS=%d needs a NATS cluster: set NATS_URL, or leave it at 1", cfg.StreamReplicas))
+	}
+	if cfg.NATS.URL == "" && cfg.Standby {
+		p.problem(errors.New("BRIDGE_STANDBY=true needs a NATS server that both bridges reach: set NATS_URL"))
 	}
 	if err := errors.Join(p.problems...); err != nil {
 		return Config{}, &ConfigError{err}

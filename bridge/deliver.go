@@ -47,7 +47,7 @@ func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error
 func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c, err := dialLink(ctx, cfg.NATS, cfg.Stream)
+	c, err := dialLink(ctx, cfg.NATS, cfg.Stream, p.valid)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ type environment struct {
 	SpoolRetain   string `envconfig:"BRIDGE_SPOOL_RETAIN" default:"5m" desc:"how long what is stored stays in the queue on disk, to be sent again if NATS loses it"`
 	QueueMaxBytes string `envconfig:"BRIDGE_QUEUE_MAX_BYTES" default:"256MiB" desc:"memory for the same, of a queue in memory, or while the disk is full or slow"`
 	DrainTimeout  string `envconfig:"BRIDGE_DRAIN_TIMEOUT" default:"10s" desc:"how long a bridge that is asked to stop may take to store what it has read"`
+	Standby       string `envconfig:"BRIDGE_STANDBY" default:"false" desc:"true lets two bridges share a stream and a key: one is active, the other takes over when it ends. Set it for both"`
 
 	HTTPAddr  string `envconfig:"BRIDGE_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of /healthz, /readyz and /metrics; off for none"`
 	LogLevel  string `envconfig:"BRIDGE_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`

@@ -15,18 +15,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readiness is whether the bridge can do its job: it streams, and NATS and the stream can be reached. A feed that is
-// silent is no fault, since a closed market sends nothing for hours. Any goroutine may use it.
+// readiness is whether the bridge can do its job: it streams, and NATS and the stream can be reached, or it stands by and
+// sees the lease. A feed that is silent is no fault, since a closed market sends nothing for hours. Any goroutine may use it.
 type readiness struct {
 	streaming atomic.Bool
 	natsUp    atomic.Bool
+	standing  atomic.Bool // by, while another bridge is active
+	leaseSeen atomic.Bool
 }
 
 func (r *readiness) feed(streaming bool) { r.streaming.Store(streaming) }
 func (r *readiness) nats(up bool)        { r.natsUp.Store(up) }
+func (r *readiness) standby(by bool)     { r.standing.Store(by) }
+func (r *readiness) lease(seen bool)     { r.leaseSeen.Store(seen) }
 
 // missing lists what keeps the bridge from its job, one sentence each.
 func (r *readiness) missing() (all []string) {
+	if r.standing.Load() {
+		if !r.leaseSeen.Load() {
+			all = append(all, "standing by, and NATS or the lease cannot be reached")
+		}
+		return all
+	}
 	if !r.streaming.Load() {
 		all = append(all, "the feed is not streaming")
 	}
@@ -90,6 +100,10 @@ func healthMux(ready *readiness, m *metrics) http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if missing := ready.missing(); len(missing) > 0 {
 			http.Error(w, strings.Join(missing, "\n"), http.StatusServiceUnavailable)
+			return
+		}
+		if ready.standing.Load() {
+			_, _ = io.WriteString(w, "ok, standing by\n")
 			return
 		}
 		_, _ = io.WriteString(w, "ok\n")

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"bridge/bridge/internal/lease"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -30,11 +32,12 @@ type link struct {
 }
 
 // dialLink connects and subscribes to the acks. The end of ctx ends the connection, at once and whatever it is doing.
-func dialLink(ctx context.Context, cfg NATSConfig, stream string) (*link, error) {
+// Nothing is sent while valid, unless it is nil, reports false.
+func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() bool) (*link, error) {
 	c := &link{
 		acks:      make(chan *nats.Msg, 2*windowSize),
 		closed:    make(chan struct{}),
-		socket:    &socket{ctx: ctx},
+		socket:    &socket{ctx: ctx, valid: valid},
 		stream:    stream,
 		ackPrefix: []byte(`{"stream":"` + stream + `","seq":`),
 	}
@@ -80,7 +83,8 @@ func (c *link) close() {
 // socket dials for the NATS client and remembers the connection, to end it when the client would wait for a
 // write that the server does not take.
 type socket struct {
-	ctx context.Context // of the link; the client's dialler has none
+	ctx   context.Context // of the link; the client's dialler has none
+	valid func() bool
 
 	mu   sync.Mutex // guards conn
 	conn net.Conn
@@ -98,7 +102,24 @@ func (s *socket) Dial(network, address string) (net.Conn, error) {
 	if s.ctx.Err() != nil { // abort may have come before the connection
 		s.abort()
 	}
+	if s.valid != nil {
+		return &fenced{conn, s.valid}, nil
+	}
 	return conn, nil
+}
+
+// fenced is a connection that sends nothing once its process is not the active one any more. It is the last place to
+// look: what the client holds would go out first when a paused process is woken.
+type fenced struct {
+	net.Conn
+	valid func() bool
+}
+
+func (f *fenced) Write(b []byte) (int, error) {
+	if !f.valid() {
+		return 0, lease.ErrLost
+	}
+	return f.Conn.Write(b)
 }
 
 // abort resets the connection. What the system still holds of it is not sent: it would reach the server after

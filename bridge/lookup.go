@@ -9,10 +9,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// since is where reading a stream begins.
+// since is where reading a stream begins, and where it may end. Times are by the server's clock.
 type since struct {
-	seq  uint64
-	time time.Time // by the server's clock; counts when it is set
+	seq   uint64
+	time  time.Time // counts when it is set
+	until time.Time // zero: the end of the stream
 }
 
 func fromSequence(seq uint64) since { return since{seq: max(seq, 1)} }
@@ -35,6 +36,9 @@ func storedIDs(ctx context.Context, stream jetstream.Stream, from since) (ids id
 		}
 		return readHeaders(ctx, stream, from.consumer(), func(m jetstream.Msg, seq uint64) {
 			before = min(before, seq-1)
+			if at, err := m.Metadata(); err == nil && !from.until.IsZero() && at.Timestamp.After(from.until) {
+				return
+			}
 			ids.add(m.Headers().Get(jetstream.MsgIDHeader))
 		})
 	})

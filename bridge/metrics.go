@@ -18,6 +18,7 @@ type metrics struct {
 	registerer prometheus.Registerer
 	gatherer   prometheus.Gatherer // nil when the registerer of Options cannot be read back
 
+	active           prometheus.Gauge
 	framesReceived   prometheus.Counter
 	continuityBreaks prometheus.Counter
 	natsConnections  prometheus.Counter
@@ -50,6 +51,7 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 	registerProcess(reg)
 	m := &metrics{registerer: prometheus.WrapRegistererWith(prometheus.Labels{"market": string(market)}, reg), gatherer: gatherer}
 
+	m.active = m.gauge("bridge_active", "1 while this bridge is the active one, 0 while it stands by.")
 	m.framesReceived = m.counter("bridge_frames_received_total", "Frames read from the feed.")
 	m.framesDropped = m.counters("bridge_frames_dropped_total", "Frames that were read and lost.", "reason")
 	m.sessionState = m.gauges("bridge_session_state", "1 for what the feed is doing, 0 for the other states.", "state")
@@ -147,6 +149,12 @@ func (m *metrics) counter(name, help string) prometheus.Counter {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	m.registerer.MustRegister(c)
 	return c
+}
+
+func (m *metrics) gauge(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	m.registerer.MustRegister(g)
+	return g
 }
 
 func (m *metrics) counters(name, help, label string) *prometheus.CounterVec {

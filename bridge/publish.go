@@ -59,12 +59,14 @@ type publisher struct {
 	pause   time.Duration
 	stalled time.Time // of the first refusal after the last ack; zero when the last answer was an ack
 
-	connected bool      // the stream was reconciled with once
-	learned   bool      // the newest bars of the stream are known
-	created   time.Time // of the stream that the acks came from
-	acked     uint64    // the highest sequence that was acknowledged in it
-	doubt     *doubt    // about the records to be loaded; nil when there is none
-	counted   uint64    // records up to this one are in the metrics of what was received
+	connected bool        // the stream was reconciled with once
+	fresh     bool        // nothing was reconciled with yet since this process started, or became the active one
+	left      time.Time   // when this process ceased to be the active one
+	valid     func() bool // whether it may publish at this moment; nil: always
+	created   time.Time   // of the stream that the acks came from
+	acked     uint64      // the highest sequence that was acknowledged in it
+	doubt     *doubt      // about the records to be loaded; nil when there is none
+	counted   uint64      // records up to this one are in the metrics of what was received
 
 	events []polygon.Event // reused by load
 	buf    []byte          // reused for subjects and ids
@@ -88,6 +90,7 @@ func newPublisher(m polygon.Market, q queue, mt *metrics, log *slog.Logger) *pub
 		limited: newLimiter(log),
 		lanes:   make(map[string]*lane),
 		limit:   windowSize,
+		fresh:   true,
 		out: outbox{
 			plain:    nats.Header{jetstream.MsgIDHeader: {""}},
 			revision: nats.Header{jetstream.MsgIDHeader: {""}, headerRevision: {"true"}},

@@ -43,32 +43,46 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 		p.unload()
 		p.queue.Rewind()
 	}
-	if lost || !p.learned {
+	if lost || p.fresh {
 		if err := p.learn(ctx, stream); err != nil {
 			return fmt.Errorf("reconcile: %w", err)
 		}
 	}
-	since := fromSequence(p.floor() + 1)
+	from := fromSequence(p.floor() + 1)
 	if lost || !same {
-		if since, err = p.sinceOldest(info); err != nil {
+		if from, err = p.sinceOldest(info); err != nil {
 			return fmt.Errorf("reconcile: %w", err)
 		}
 	}
-	stored, floor, err := storedIDs(ctx, stream, since)
+	if !p.left.IsZero() && p.fresh {
+		// What the others store later is not of what is queued here.
+		from.until = info.TimeStamp.Add(-time.Since(p.left) + time.Minute)
+	}
+	stored, floor, err := storedIDs(ctx, stream, from)
 	if err != nil {
 		return fmt.Errorf("reconcile: %w", err)
 	}
 	switch {
 	case len(stored) == 0:
 		p.doubt = nil
-	case lost || !p.connected:
+	case lost || p.fresh:
 		p.doubt = &doubt{stored: stored, floor: floor}
 	}
+	if p.fresh {
+		p.sweep(stored)
+	}
 	p.settleDoubts(stored)
-	p.connected, p.created, p.acked = true, info.Created, info.State.LastSeq
+	p.connected, p.fresh = true, false
+	p.created, p.acked = info.Created, info.State.LastSeq
 	p.limit, p.paused, p.pause, p.stalled = windowSize, time.Time{}, 0, time.Time{}
 	return nil
 }
+
+// begin makes the publisher the active one, from now until valid reports false.
+func (p *publisher) begin(valid func() bool) { p.valid, p.fresh = valid, true }
+
+// leave notes that it is not the active one any more.
+func (p *publisher) leave() { p.left = time.Now() }
 
 // floor is a sequence of the stream up to which no message of a record that is not acknowledged can be stored.
 func (p *publisher) floor() uint64 {
@@ -106,6 +120,24 @@ func (p *publisher) settleDoubts(stored idSet) {
 		}
 	}
 	p.release()
+}
+
+// sweep takes the messages out of their lanes that another bridge has stored meanwhile.
+func (p *publisher) sweep(stored idSet) {
+	for _, l := range p.lanes {
+		kept := l.head
+		l.head, l.tail = nil, nil
+		for kept != nil {
+			m := kept
+			kept = m.next
+			if stored.has([]byte(m.id)) {
+				p.metrics.reconciled.Inc()
+				p.retire(m)
+			} else {
+				l.push(m)
+			}
+		}
+	}
 }
 
 // unload forgets what was taken from the queue, to take it again.
@@ -147,9 +179,11 @@ func (p *publisher) learn(ctx context.Context, stream jetstream.Stream) error {
 		if start, err := strconv.ParseInt(parts[len(parts)-2], 10, 64); err == nil {
 			l := p.lane([]byte(subject))
 			l.newest = max(l.newest, start)
+			for m := l.head; m != nil; m = m.next { // another bridge has been on since they were loaded
+				m.revision = m.revision || m.end-barLength(polygon.Kind(kind)).Milliseconds() <= start
+			}
 		}
 	}
-	p.learned = true
 	return nil
 }
 
