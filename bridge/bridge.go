@@ -20,8 +20,11 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: a registry of its own
 }
 
-// errDrainTimeout ends a publisher that could not empty the queue in BRIDGE_DRAIN_TIMEOUT.
-var errDrainTimeout = errors.New("drain timeout")
+// What ends a publisher when the bridge stops.
+var (
+	errDrainTimeout = errors.New("drain timeout") // it could not empty the queue in BRIDGE_DRAIN_TIMEOUT
+	errDrained      = errors.New("queue drained") // there was nothing in the queue
+)
 
 // Run runs the bridge until ctx is cancelled, then stops in order: the feed ends, the queue
 // closes, what is in it is published within the drain timeout, NATS and HTTP close. It returns nil when it was
@@ -116,13 +119,19 @@ func (d *daemon) work(ctx, held context.Context) error {
 		}
 		d.queue.Close()
 		records, _, _ := d.queue.Depth()
-		d.log.Info("stopping, the queue drains", "n", records, "wait", d.cfg.DrainTimeout)
+		d.log.Info("stopping, the queue drains; a second signal ends at once", "n", records, "wait", d.cfg.DrainTimeout)
+		if d.queue.Drained() { // then there is nothing to wait for NATS for
+			giveUp(errDrained)
+		}
 		time.AfterFunc(d.cfg.DrainTimeout, func() { giveUp(errDrainTimeout) })
 		return err
 	})
 	g.Go(func() error {
 		defer stopFeed()
-		return d.publisher.run(publishing, d.cfg, d.ready)
+		if err := d.publisher.run(publishing, d.cfg, d.ready); !errors.Is(err, errDrained) {
+			return err
+		}
+		return nil
 	})
 	return g.Wait()
 }

@@ -304,6 +304,22 @@ func TestStopWithoutNATS(t *testing.T) {
 	}
 }
 
+// TestStopWithNothingQueued: without NATS and with nothing to store, nothing is waited for.
+func TestStopWithNothingQueued(t *testing.T) {
+	t.Parallel()
+	srv := polygontest.NewServer(polygontest.Config{})
+	t.Cleanup(srv.Close)
+	b := newBridge(t, srv, newNATS(t).url, "BRIDGE_DRAIN_TIMEOUT=1h")
+	b.start()
+	if err := srv.WaitSubscribed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.signal(syscall.SIGTERM)
+	if code := b.wait(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
 // TestNATSComesLate: a bridge that starts before its NATS keeps what it reads and says what it waits for.
 func TestNATSComesLate(t *testing.T) {
 	t.Parallel()

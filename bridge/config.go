@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,9 +130,19 @@ func (p *parser) feed(cfg *Config, env environment) {
 		p.problem(fmt.Errorf("POLYGON_URL: %w", err))
 		return
 	}
+	if env.Subscribe == "" {
+		env.Subscribe = secondBars(cfg.Market)
+	}
 	if cfg.Subscribe, err = cfg.Market.ParseSubscription(env.Subscribe); err != nil {
 		p.problem(fmt.Errorf("POLYGON_SUBSCRIBE: %w", err))
 	}
+}
+
+// secondBars is the parameter for the second bars of everything in a market; for the one without, its first channel.
+func secondBars(m polygon.Market) string {
+	channels := m.Channels()
+	first := slices.IndexFunc(channels, func(c *polygon.Channel) bool { return c.Kind == polygon.KindAgg })
+	return channels[max(first, 0)].Type + ".*"
 }
 
 func (p *parser) stream(cfg *Config) {
@@ -143,13 +154,16 @@ func (p *parser) stream(cfg *Config) {
 	}
 }
 
+// usualPort of the settings that are addresses.
+var usualPort = map[string]string{"BRIDGE_HTTP_ADDR": "8080", "BRIDGE_NATS_ADDR": "4222"}
+
 func (p *parser) address(name, value string) string {
 	_, port, err := net.SplitHostPort(value)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		p.problem(fmt.Errorf("%s=%q is no address: want host:port, as in 127.0.0.1:8080, or :8080 for every interface", name, value))
+		p.problem(fmt.Errorf("%s=%q is no address: want host:port, as in 127.0.0.1:%s, or :%[3]s for every interface", name, value, usualPort[name]))
 	}
 	return value
 }

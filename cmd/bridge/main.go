@@ -26,7 +26,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills at once
+	context.AfterFunc(ctx, stop)   // a second signal kills at once
+	signal.Ignore(syscall.SIGPIPE) // who no longer reads the output does not end the feed; the demo sees an error, and tidies up
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
