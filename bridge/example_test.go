@@ -22,7 +22,7 @@ func Example_durable() {
 	defer nc.Close()
 	js, _ := jetstream.New(nc)
 	consumer, err := js.CreateOrUpdateConsumer(ctx, "STOCKS", jetstream.ConsumerConfig{
-		Durable:       "bars",
+		Durable:       "strategy",
 		FilterSubject: "stocks.agg.>",
 		MaxAckPending: 10_000,
 	})
