@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,7 +12,7 @@ import (
 // TestDiskFull: when the disk is full, that is said once, and the log goes on in memory. When space returns all
 // of it is written.
 func TestDiskFull(t *testing.T) {
-	for _, space := range []int64{0, 1, 23, 24, 100, 500, 999, 1000, 2500} { // in the first record, in a later one, in a later block
+	for _, space := range []int64{0, 1, recordHeader - 1, recordHeader, 100, 500, 999, 1000, 2500} { // in the first record, in a later one, in a later block
 		var book logBook
 		path := t.TempDir()
 		left := space
@@ -27,8 +28,11 @@ func TestDiskFull(t *testing.T) {
 		if got := rest(t, l); !slices.Equal(got, span(1, 200)) {
 			t.Errorf("space for %d bytes: got %v on the full disk", space, got)
 		}
-		whole := openByHand(t, directory(copyDir(t, path)), roomy(nil))
-		if got := rest(t, whole); !slices.Equal(got, span(1, uint64(space/recordSize))) && len(got) > int(space/recordSize) {
+		whole := openByHand(t, directory(copyDir(t, path)), roomy(book.logger()))
+		if book.count("torn") > 0 {
+			t.Errorf("space for %d bytes: a part of a record is in the files", space)
+		}
+		if got := rest(t, whole); !slices.Equal(got, span(1, uint64(len(got)))) || len(got) > int(space/recordSize) {
 			t.Errorf("space for %d bytes: %v are in the files", space, got)
 		}
 
@@ -55,7 +59,7 @@ func TestMemoryIsBoundedOnAFullDisk(t *testing.T) {
 	for {
 		l.save()
 		seq := l.last + 1
-		if err := l.Append(0, frame(seq, 76), timeFor(seq)); err != nil {
+		if err := l.Append(0, frame(seq, recordSize-recordHeader), timeFor(seq)); err != nil {
 			if !errors.Is(err, ErrFull) {
 				t.Fatal(err)
 			}
@@ -76,7 +80,7 @@ func TestMemoryIsBoundedOnAFullDisk(t *testing.T) {
 		seq := l.last + 1
 		rec, _ := l.Next()
 		l.Ack(rec.Seq, Mark{})
-		mustAppend(t, l, frame(seq, 76), timeFor(seq))
+		mustAppend(t, l, frame(seq, recordSize-recordHeader), timeFor(seq))
 		l.save()
 	}
 	if n, _, _ := l.Depth(); n != waiting {
@@ -90,13 +94,74 @@ func TestMemoryIsBoundedOnAFullDisk(t *testing.T) {
 	if l.Err() != nil {
 		t.Fatal(l.Err())
 	}
-	l = openByHand(t, directory(copyDir(t, path)), roomy(nil))
-	if got := rest(t, l); !slices.Equal(got, span(acked+1, l.last)) {
+	reopened := openByHand(t, directory(copyDir(t, path)), roomy(nil))
+	if got := rest(t, reopened); !slices.Equal(got, span(acked+1, l.last)) {
 		t.Errorf("got %v after the restart, want %d to %d", got, acked+1, l.last)
 	}
-	l.Rewind()
-	if got := rest(t, l); uint64(len(got)) >= l.last || l.Damaged() > 0 {
-		t.Errorf("rewound to %d of %d records, with %d damaged places", len(got), l.last, l.Damaged())
+	for _, l := range []*Log{l, reopened} {
+		l.Rewind()
+		got := rest(t, l)
+		if uint64(len(got)) >= l.last || l.Damaged() > 0 {
+			t.Errorf("rewound to %d of %d records, with %d damaged places", len(got), l.last, l.Damaged())
+		}
+		for i, seq := range got {
+			l.Ack(seq, Mark{})
+			// The hole counts until it is passed.
+			if _, size, _ := l.Depth(); seq > acked && size != int64(len(got)-i-1)*recordSize {
+				t.Fatalf("%d acknowledged: %d bytes wait, want %d records", seq, size, len(got)-i-1)
+			}
+		}
+	}
+}
+
+// TestFullDiskIsTriedByTheClock: not with each frame.
+func TestFullDiskIsTriedByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		left := int64(0)
+		writes := 0
+		l := start(t, &faulty{directory: directory(t.TempDir()), space: &left, onWrite: func() { writes++ }}, roomy(nil))
+		for range 400 {
+			appendFrames(t, l, 1, 50)
+			<-time.After(10 * time.Millisecond)
+		}
+		synctest.Wait()
+		if writes < 4 || writes > 6 {
+			t.Errorf("%d writes in four seconds, want about 5", writes)
+		}
+		left = 1 << 40
+		if err := l.Release(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestReleaseTellsWhatIsMissing: at the end, a disk that is still full means a loss.
+func TestReleaseTellsWhatIsMissing(t *testing.T) {
+	left := int64(2 * recordSize)
+	l := start(t, &faulty{directory: directory(t.TempDir()), space: &left}, roomy(nil))
+	appendFrames(t, l, 2, recordSize-recordHeader)
+	eventually(t, func() bool { return unwrittenBytes(l) == 0 })
+	appendFrames(t, l, 3, recordSize-recordHeader)
+	if err := l.Release(); !errors.Is(err, errNoSpace) || !strings.Contains(err.Error(), "3 records") {
+		t.Errorf("got %v, want one about 3 records", err)
+	}
+}
+
+// TestAppendDuringAWrite: records that come meanwhile are in the same block and the same file, once.
+func TestAppendDuringAWrite(t *testing.T) {
+	path := t.TempDir()
+	disk := &faulty{directory: directory(path)}
+	l := openByHand(t, disk, roomy(nil))
+	disk.onWrite = func() {
+		if l.last < 5 {
+			appendFrames(t, l, 1, 50)
+		}
+	}
+	appendFrames(t, l, 1, 50)
+	l.save()
+	l = openByHand(t, directory(path), roomy(nil))
+	if got := rest(t, l); !slices.Equal(got, span(1, 5)) || segments(t, path) != 1 {
+		t.Errorf("got %v from %d files, want 1 to 5 from one", got, segments(t, path))
 	}
 }
 
@@ -156,6 +221,38 @@ func TestAppendDoesNotWaitForTheDisk(t *testing.T) {
 	}
 }
 
+// TestForgettingBesideASlowWrite: memory that is being written is not used for other records.
+func TestForgettingBesideASlowWrite(t *testing.T) {
+	hangs, goOn := make(chan struct{}), make(chan struct{})
+	path := t.TempDir()
+	opt := roomy(nil)
+	opt.MemoryBytes = 4 * int64(smallSizes.block)
+	l := start(t, &faulty{directory: directory(path), onWrite: func() {
+		select {
+		case hangs <- struct{}{}:
+		case <-goOn:
+		}
+		<-goOn
+	}}, opt)
+	appendFrames(t, l, 1, 50)
+	<-hangs
+	for range 100 {
+		appendFrames(t, l, 5, 50)
+		got := rest(t, l)
+		l.Ack(got[len(got)-1], Mark{})
+	}
+	close(goOn)
+	if err := l.Release(); err != nil {
+		t.Fatal(err)
+	}
+	var book logBook
+	l = openByHand(t, directory(path), roomy(book.logger()))
+	l.Rewind()
+	if got := rest(t, l); got[0] != 1 || l.Damaged() > 0 || book.count("torn") > 0 {
+		t.Errorf("got %v, %d damaged places, %d torn", got, l.Damaged(), book.count("torn"))
+	}
+}
+
 // TestUnreadableFile: a file that cannot be read is tried again, and when that has no end, given up.
 func TestUnreadableFile(t *testing.T) {
 	for _, tt := range []struct {
@@ -187,8 +284,10 @@ func TestUnreadableFile(t *testing.T) {
 				read(10)
 				disk.onRead = func() error { return errors.New("input/output error") }
 				appendFrames(t, l, 5, 50)
-				if rec, ok := l.Next(); ok {
-					t.Fatalf("got record %d of a file that cannot be read", rec.Seq)
+				for range 2 * readAttempts { // they are not to be used up at once
+					if rec, ok := l.Next(); ok {
+						t.Fatalf("got record %d of a file that cannot be read", rec.Seq)
+					}
 				}
 				if tt.repair {
 					<-time.After(3 * time.Second)

@@ -222,9 +222,6 @@ func (m *model) reopened() {
 	if m.l.last > m.newest() {
 		m.fatalf("%d records after the restart, %d were appended", m.l.last, m.newest())
 	}
-	if n := m.l.Damaged(); n > 0 {
-		m.fatalf("%d damaged places", n)
-	}
 	m.frames = m.frames[:m.l.last]
 	kept := make(map[uint64]bool)
 	for rec := range m.l.All() {
@@ -256,6 +253,9 @@ func (m *model) drain() {
 }
 
 func (m *model) checkDepth() {
+	if n := m.l.Damaged(); n > 0 {
+		m.fatalf("%d damaged places", n)
+	}
 	var want int64
 	for i := m.acked; i < m.newest(); i++ {
 		if !m.gone[i+1] {

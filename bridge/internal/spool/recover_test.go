@@ -100,6 +100,9 @@ var recoverTests = []struct {
 	{name: "zeros behind the end", spoil: func(d dir) { d.put(21, make([]byte, 5000)...) }, want: span(1, 30), torn: true, aside: 5000},
 	{name: "bytes of ones behind the end", spoil: func(d dir) { d.put(21, bytes.Repeat([]byte{255}, 50)...) }, want: span(1, 30), torn: true, aside: 50},
 	{name: "an old record behind the end", spoil: func(d dir) { d.put(21, appendRecord(nil, 30, timeFor(30), 0, nil)...) }, want: span(1, 30), torn: true, aside: recordHeader},
+	{name: "an old record behind garbage", spoil: func(d dir) {
+		d.put(21, appendRecord([]byte("garbage"), 30, timeFor(30), 0, nil)...)
+	}, want: span(1, 30), torn: true, aside: 7 + recordHeader},
 	{name: "the last record flipped", spoil: func(d dir) { d.flip(21, 9, 50) }, want: span(1, 29), torn: true, aside: 100},
 
 	{name: "a frame flipped", spoil: func(d dir) { d.flip(11, 3, 50) }, want: without(14, 14), damaged: 1, aside: 100},
