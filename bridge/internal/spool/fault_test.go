@@ -119,7 +119,7 @@ func TestFullDiskIsTriedByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		left := int64(0)
 		writes := 0
-		l := start(t, &faulty{directory: directory(t.TempDir()), space: &left, onWrite: func() { writes++ }}, roomy(nil))
+		l := start(t, &faulty{directory: directory(t.TempDir()), space: &left, before: onWrite(func() { writes++ })}, roomy(nil))
 		for range 400 {
 			appendFrames(t, l, 1, 50)
 			<-time.After(10 * time.Millisecond)
@@ -152,11 +152,11 @@ func TestAppendDuringAWrite(t *testing.T) {
 	path := t.TempDir()
 	disk := &faulty{directory: directory(path)}
 	l := openByHand(t, disk, roomy(nil))
-	disk.onWrite = func() {
+	disk.before = onWrite(func() {
 		if l.last < 5 {
 			appendFrames(t, l, 1, 50)
 		}
-	}
+	})
 	appendFrames(t, l, 1, 50)
 	l.save()
 	l = openByHand(t, directory(path), roomy(nil))
@@ -191,68 +191,6 @@ func TestFileIsLeftAfterAFailedSync(t *testing.T) {
 	}
 }
 
-// TestAppendDoesNotWaitForTheDisk: while a write hangs, frames are taken and read.
-func TestAppendDoesNotWaitForTheDisk(t *testing.T) {
-	hangs, goOn := make(chan struct{}), make(chan struct{})
-	path := t.TempDir()
-	l := start(t, &faulty{directory: directory(path), onWrite: func() {
-		hangs <- struct{}{}
-		<-goOn
-	}}, roomy(nil))
-	appendFrames(t, l, 1, 50)
-	<-hangs
-	appendFrames(t, l, 99, 50)
-	if got := rest(t, l); !slices.Equal(got, span(1, 100)) {
-		t.Errorf("got %v while the disk hangs", got)
-	}
-	l.Ack(50, Mark{})
-	go func() {
-		for range hangs {
-		}
-	}()
-	close(goOn)
-	if err := l.Release(); err != nil {
-		t.Fatal(err)
-	}
-	close(hangs)
-	l = openByHand(t, directory(path), roomy(nil))
-	if got := rest(t, l); !slices.Equal(got, span(51, 100)) {
-		t.Errorf("got %v after the restart", got)
-	}
-}
-
-// TestForgettingBesideASlowWrite: memory that is being written is not used for other records.
-func TestForgettingBesideASlowWrite(t *testing.T) {
-	hangs, goOn := make(chan struct{}), make(chan struct{})
-	path := t.TempDir()
-	opt := roomy(nil)
-	opt.MemoryBytes = 4 * int64(smallSizes.block)
-	l := start(t, &faulty{directory: directory(path), onWrite: func() {
-		select {
-		case hangs <- struct{}{}:
-		case <-goOn:
-		}
-		<-goOn
-	}}, opt)
-	appendFrames(t, l, 1, 50)
-	<-hangs
-	for range 100 {
-		appendFrames(t, l, 5, 50)
-		got := rest(t, l)
-		l.Ack(got[len(got)-1], Mark{})
-	}
-	close(goOn)
-	if err := l.Release(); err != nil {
-		t.Fatal(err)
-	}
-	var book logBook
-	l = openByHand(t, directory(path), roomy(book.logger()))
-	l.Rewind()
-	if got := rest(t, l); got[0] != 1 || l.Damaged() > 0 || book.count("torn") > 0 {
-		t.Errorf("got %v, %d damaged places, %d torn", got, l.Damaged(), book.count("torn"))
-	}
-}
-
 // TestUnreadableFile: a file that cannot be read is tried again, and when that has no end, given up.
 func TestUnreadableFile(t *testing.T) {
 	for _, tt := range []struct {
@@ -270,18 +208,7 @@ func TestUnreadableFile(t *testing.T) {
 				disk := &faulty{directory: directory(path)}
 				var book logBook
 				l := start(t, disk, roomy(book.logger()))
-				read := func(until uint64) (seqs []uint64) {
-					for len(seqs) == 0 || seqs[len(seqs)-1] < until {
-						if rec, ok := l.Next(); ok {
-							checkRecord(t, rec)
-							seqs = append(seqs, rec.Seq)
-						} else {
-							<-l.Woken()
-						}
-					}
-					return seqs
-				}
-				read(10)
+				readUntil(t, l, 10)
 				disk.onRead = func() error { return errors.New("input/output error") }
 				appendFrames(t, l, 5, 50)
 				for range 2 * readAttempts { // they are not to be used up at once
@@ -293,7 +220,7 @@ func TestUnreadableFile(t *testing.T) {
 					<-time.After(3 * time.Second)
 					disk.onRead = nil
 				}
-				if got := read(35); !slices.Equal(got, tt.want) {
+				if got := readUntil(t, l, 35); !slices.Equal(got, tt.want) {
 					t.Errorf("got %v, want %v", got, tt.want)
 				}
 				if n := l.Damaged(); n != tt.damaged {

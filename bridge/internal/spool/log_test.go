@@ -129,7 +129,7 @@ func TestAcknowledgedRecordsAreRetained(t *testing.T) {
 		path := t.TempDir()
 		l := start(t, directory(path), opt)
 		appendFrames(t, l, 100, recordSize-recordHeader)
-		rest(t, l)
+		readUntil(t, l, 100)
 		<-time.After(time.Hour)
 		if n := segments(t, path); n < 2 {
 			t.Fatalf("%d segments while nothing is acknowledged", n)
@@ -173,7 +173,7 @@ func TestAcknowledgedRecordsAreRetained(t *testing.T) {
 		}
 		l = start(t, directory(path), opt)
 		appendFrames(t, l, 1, 50)
-		if got := rest(t, l); !slices.Equal(got, span(101, 101)) {
+		if got := readUntil(t, l, 101); !slices.Equal(got, span(101, 101)) {
 			t.Errorf("got %v after a restart, want 101", got)
 		}
 		if err := l.Release(); err != nil {

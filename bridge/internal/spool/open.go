@@ -23,8 +23,7 @@ func Open(dir string, opt Options) (*Log, error) {
 		return nil, fmt.Errorf("open the spool in %s (BRIDGE_DATA_DIR): %w", dir, err)
 	}
 	l.lock = lock
-	l.hasWriter = true
-	go l.run()
+	l.startWriting()
 	return l, nil
 }
 
@@ -139,14 +138,16 @@ func (l *Log) startReading() {
 	l.advance()
 }
 
-// Release writes what is left, stops the writer and gives the directory back. It waits for the disk. An error says
-// what will be missing. The log is of no use afterwards.
+// Release writes what is left, stops the writer and gives the directory back. It waits for the disk, unless that hangs. An error
+// says what will be missing. The log is of no use afterwards.
 func (l *Log) Release() error {
 	l.Close()
 	close(l.released)
-	<-l.ended
-	defer l.lock.release()
-	err := l.closeFiles()
+	var err error
+	if l.ends() {
+		err = l.closeFiles()
+		l.lock.release()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := uint64(0)
@@ -159,6 +160,21 @@ func (l *Log) Release() error {
 		return fmt.Errorf("%d records are not in the spool: %w", n, l.err)
 	}
 	return errors.Join(l.err, err)
+}
+
+// ends waits for the writer. It reports false when the disk hangs. The directory is not given back then: what hangs may
+// still be written.
+func (l *Log) ends() bool {
+	for {
+		select {
+		case <-l.ended:
+			return true
+		case <-time.After(releasePatience):
+			if l.Err() == errHangs {
+				return false
+			}
+		}
+	}
 }
 
 func (l *Log) closeFiles() error {

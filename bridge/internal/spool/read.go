@@ -18,7 +18,7 @@ func (l *Log) Next() (Record, bool) {
 
 // take returns the next record of the block that the reader is in. early is true when it is not written yet: what
 // the reader passes on must be here after a kill -9, or nobody could tell how far the records had come. While
-// the disk takes nothing it has to go without that.
+// the disk takes nothing, or does not answer, it has to go without that.
 func (l *Log) take() (rec Record, ok, early bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

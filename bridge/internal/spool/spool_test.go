@@ -2,7 +2,6 @@ package spool
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -49,7 +48,7 @@ func start(t testing.TB, fsys fileSystem, opt Options) *Log {
 		t.Fatal(err)
 	}
 	l.lock = lock
-	go l.run()
+	l.startWriting()
 	return l
 }
 
@@ -91,6 +90,20 @@ func rest(t testing.TB, l *Log) (seqs []uint64) {
 		checkRecord(t, rec)
 		seqs = append(seqs, rec.Seq)
 	}
+}
+
+// readUntil reads up to a record, waiting where it has to, and returns the sequences.
+func readUntil(t testing.TB, l *Log, last uint64) (seqs []uint64) {
+	t.Helper()
+	for len(seqs) == 0 || seqs[len(seqs)-1] < last {
+		if rec, ok := l.Next(); ok {
+			checkRecord(t, rec)
+			seqs = append(seqs, rec.Seq)
+		} else {
+			<-l.Woken()
+		}
+	}
+	return seqs
 }
 
 func checkRecord(t testing.TB, rec Record) {
@@ -161,67 +174,4 @@ func (b *logBook) count(text string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return strings.Count(b.buf.String(), text)
-}
-
-// faulty is a directory on a disk that can be full, slow or broken. Its fields are set before the log is opened or between
-// operations by hand.
-type faulty struct {
-	directory
-	space   *int64       // bytes that can still be written to segments; nil: no end
-	onWrite func()       // before bytes are written to a segment
-	onRead  func() error // before a segment is read
-	syncErr error        // of segments
-}
-
-var errNoSpace = errors.New("no space left on device")
-
-func (f *faulty) create(name string) (file, error) { return f.wrap(name)(f.directory.create(name)) }
-func (f *faulty) open(name string) (file, error)   { return f.wrap(name)(f.directory.open(name)) }
-
-func (f *faulty) wrap(name string) func(file, error) (file, error) {
-	return func(inner file, err error) (file, error) {
-		if _, ok := segmentFirst(name); !ok || err != nil {
-			return inner, err
-		}
-		return &faultyFile{inner, f}, nil
-	}
-}
-
-type faultyFile struct {
-	file
-	disk *faulty
-}
-
-func (f *faultyFile) WriteAt(p []byte, at int64) (int, error) {
-	if f.disk.onWrite != nil {
-		f.disk.onWrite()
-	}
-	if f.disk.space == nil || int64(len(p)) <= *f.disk.space {
-		if f.disk.space != nil {
-			*f.disk.space -= int64(len(p))
-		}
-		return f.file.WriteAt(p, at)
-	}
-	n, err := f.file.WriteAt(p[:*f.disk.space], at)
-	*f.disk.space = 0
-	if err == nil {
-		err = errNoSpace
-	}
-	return n, err
-}
-
-func (f *faultyFile) ReadAt(p []byte, at int64) (int, error) {
-	if f.disk.onRead != nil {
-		if err := f.disk.onRead(); err != nil {
-			return 0, err
-		}
-	}
-	return f.file.ReadAt(p, at)
-}
-
-func (f *faultyFile) Sync() error {
-	if f.disk.syncErr != nil {
-		return f.disk.syncErr
-	}
-	return f.file.Sync()
 }

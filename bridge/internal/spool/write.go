@@ -3,12 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"time"
 )
-
-// writeEvery is how long the writer lets records collect after it has written some. It is what kill -9 may take, and
-// spares a system call for each frame of a busy feed.
-const writeEvery = 2 * time.Millisecond
 
 // writer is what the one goroutine that writes owns.
 type writer struct {
@@ -21,53 +16,6 @@ type writer struct {
 	stored   uint64 // what position says
 }
 
-// run writes what is appended until Release.
-func (l *Log) run() {
-	defer close(l.ended)
-	tick := time.NewTicker(l.opt.SyncEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-l.unsaved:
-			if l.Err() != nil {
-				continue // tried again by the clock
-			}
-			l.report(l.write())
-			select {
-			case <-time.After(writeEvery):
-			case <-l.released:
-			}
-		case <-tick.C:
-			l.save()
-			l.discard(time.Now())
-			notify(l.woken) // a file that could not be read may be readable by now
-		case <-l.released:
-			l.save()
-			return
-		}
-	}
-}
-
-// save brings all that is known to the disk.
-func (l *Log) save() {
-	l.report(errors.Join(l.write(), l.sync(), l.savePosition()))
-}
-
-// report tells when the disk takes nothing, and when it does again.
-func (l *Log) report(err error) {
-	l.mu.Lock()
-	before := l.err
-	l.err = err
-	notify(l.woken)
-	l.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		l.log.Error("the spool cannot be written, frames wait in memory", "err", err)
-	case err == nil && before != nil:
-		l.log.Info("the spool is written again")
-	}
-}
-
 // write writes what waits in memory.
 func (l *Log) write() error {
 	for {
@@ -75,7 +23,7 @@ func (l *Log) write() error {
 		if b == nil {
 			return nil
 		}
-		if err := l.writeRecords(b, records); err != nil {
+		if err := l.patiently(func() error { return l.writeRecords(b, records) }); err != nil {
 			return err
 		}
 	}
