@@ -6,36 +6,41 @@ import "errors"
 // operations by hand.
 type faulty struct {
 	directory
-	space   *int64                 // bytes that can still be written to segments; nil: no end
-	before  func(operation string) // that a segment is created, written, synced or removed
-	onRead  func() error           // before a segment is read
-	syncErr error                  // of segments
+	space       *int64                 // bytes that can still be written to segments; nil: no end
+	before      func(operation string) // on a segment: create, write, sync, remove; or on the position: note
+	onRead      func(n int) error      // before n bytes of a segment are read
+	syncErr     error                  // of segments
+	positionErr error                  // of writing the position
 }
 
 var errNoSpace = errors.New("no space left on device")
 
 func (f *faulty) create(name string) (file, error) {
-	f.operation("create", name)
+	if _, ok := segmentFirst(name); ok {
+		f.begin("create")
+	}
 	return f.wrap(name)(f.directory.create(name))
 }
 
 func (f *faulty) open(name string) (file, error) { return f.wrap(name)(f.directory.open(name)) }
 
 func (f *faulty) remove(name string) error {
-	f.operation("remove", name)
+	if _, ok := segmentFirst(name); ok {
+		f.begin("remove")
+	}
 	return f.directory.remove(name)
 }
 
-func (f *faulty) operation(operation, name string) {
-	if _, ok := segmentFirst(name); ok && f.before != nil {
+func (f *faulty) begin(operation string) {
+	if f.before != nil {
 		f.before(operation)
 	}
 }
 
-// onWrite makes what is to be done before a write one for faulty.before.
-func onWrite(do func()) func(string) {
-	return func(operation string) {
-		if operation == "write" {
+// on makes something that is to be done before one operation fit faulty.before.
+func on(operation string, do func()) func(string) {
+	return func(o string) {
+		if o == operation {
 			do()
 		}
 	}
@@ -43,21 +48,27 @@ func onWrite(do func()) func(string) {
 
 func (f *faulty) wrap(name string) func(file, error) (file, error) {
 	return func(inner file, err error) (file, error) {
-		if _, ok := segmentFirst(name); !ok || err != nil {
-			return inner, err
+		_, segment := segmentFirst(name)
+		switch {
+		case err != nil:
+			return nil, err
+		case segment:
+			return &faultyFile{inner, f}, nil
+		case name == positionName:
+			return &faultyPosition{inner, f}, nil
 		}
-		return &faultyFile{inner, f, name}, nil
+		return inner, nil
 	}
 }
 
+// faultyFile is a segment.
 type faultyFile struct {
 	file
 	disk *faulty
-	name string
 }
 
 func (f *faultyFile) WriteAt(p []byte, at int64) (int, error) {
-	f.disk.operation("write", f.name)
+	f.disk.begin("write")
 	if f.disk.space == nil || int64(len(p)) <= *f.disk.space {
 		if f.disk.space != nil {
 			*f.disk.space -= int64(len(p))
@@ -74,7 +85,7 @@ func (f *faultyFile) WriteAt(p []byte, at int64) (int, error) {
 
 func (f *faultyFile) ReadAt(p []byte, at int64) (int, error) {
 	if f.disk.onRead != nil {
-		if err := f.disk.onRead(); err != nil {
+		if err := f.disk.onRead(len(p)); err != nil {
 			return 0, err
 		}
 	}
@@ -82,9 +93,22 @@ func (f *faultyFile) ReadAt(p []byte, at int64) (int, error) {
 }
 
 func (f *faultyFile) Sync() error {
-	f.disk.operation("sync", f.name)
+	f.disk.begin("sync")
 	if f.disk.syncErr != nil {
 		return f.disk.syncErr
 	}
 	return f.file.Sync()
+}
+
+type faultyPosition struct {
+	file
+	disk *faulty
+}
+
+func (f *faultyPosition) WriteAt(p []byte, at int64) (int, error) {
+	f.disk.begin("note")
+	if f.disk.positionErr != nil {
+		return 0, f.disk.positionErr
+	}
+	return f.file.WriteAt(p, at)
 }

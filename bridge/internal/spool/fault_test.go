@@ -119,7 +119,7 @@ func TestFullDiskIsTriedByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		left := int64(0)
 		writes := 0
-		l := start(t, &faulty{directory: directory(t.TempDir()), space: &left, before: onWrite(func() { writes++ })}, roomy(nil))
+		l := start(t, &faulty{directory: directory(t.TempDir()), space: &left, before: on("write", func() { writes++ })}, roomy(nil))
 		for range 400 {
 			appendFrames(t, l, 1, 50)
 			<-time.After(10 * time.Millisecond)
@@ -152,7 +152,7 @@ func TestAppendDuringAWrite(t *testing.T) {
 	path := t.TempDir()
 	disk := &faulty{directory: directory(path)}
 	l := openByHand(t, disk, roomy(nil))
-	disk.before = onWrite(func() {
+	disk.before = on("write", func() {
 		if l.last < 5 {
 			appendFrames(t, l, 1, 50)
 		}
@@ -209,7 +209,7 @@ func TestUnreadableFile(t *testing.T) {
 				var book logBook
 				l := start(t, disk, roomy(book.logger()))
 				readUntil(t, l, 10)
-				disk.onRead = func() error { return errors.New("input/output error") }
+				disk.onRead = func(int) error { return errors.New("input/output error") }
 				appendFrames(t, l, 5, 50)
 				for range 2 * readAttempts { // they are not to be used up at once
 					if rec, ok := l.Next(); ok {
@@ -242,7 +242,7 @@ func TestAllReportsAnUnreadableFile(t *testing.T) {
 	disk := &faulty{directory: directory(spoiled(t, func(dir) {}))}
 	l := openByHand(t, disk, roomy(nil))
 	broken := errors.New("input/output error")
-	disk.onRead = func() error { return broken }
+	disk.onRead = func(int) error { return broken }
 	var got error
 	for _, err := range l.All() {
 		got = err

@@ -17,7 +17,7 @@ func TestHangingDisk(t *testing.T) {
 		goOn := make(chan struct{})
 		path := t.TempDir()
 		var book logBook
-		l := start(t, &faulty{directory: directory(path), before: onWrite(func() { <-goOn })}, roomy(book.logger()))
+		l := start(t, &faulty{directory: directory(path), before: on("write", func() { <-goOn })}, roomy(book.logger()))
 		begin := time.Now()
 		appendFrames(t, l, 100, 50)
 		synctest.Wait()
@@ -55,17 +55,13 @@ func TestHangingDisk(t *testing.T) {
 
 // TestHangingDiskOfAnyOperation: the writer may be held up by each of them.
 func TestHangingDiskOfAnyOperation(t *testing.T) {
-	for _, operation := range []string{"create", "write", "sync", "remove"} {
+	for _, operation := range []string{"create", "write", "sync", "remove", "note"} {
 		t.Run(operation, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				goOn := make(chan struct{})
 				opt := roomy(nil)
 				opt.Retain = 0
-				disk := &faulty{directory: directory(spoiled(t, func(dir) {})), before: func(o string) {
-					if o == operation {
-						<-goOn
-					}
-				}}
+				disk := &faulty{directory: directory(spoiled(t, func(dir) {})), before: on(operation, func() { <-goOn })}
 				l := start(t, disk, opt)
 				readUntil(t, l, 30)
 				l.Ack(20, Mark{})
@@ -96,7 +92,7 @@ func TestHangingDiskOfAnyOperation(t *testing.T) {
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var book logBook
-		l := start(t, &faulty{directory: directory(t.TempDir()), before: onWrite(func() { <-time.After(patience - 1) })}, roomy(book.logger()))
+		l := start(t, &faulty{directory: directory(t.TempDir()), before: on("write", func() { <-time.After(patience - 1) })}, roomy(book.logger()))
 		appendFrames(t, l, 100, 50) // many blocks
 		readUntil(t, l, 100)
 		if unwrittenBytes(l) > 0 || book.count("msg=") > 0 {
@@ -112,7 +108,7 @@ func TestSlowDisk(t *testing.T) {
 func TestReleaseWaitsForASlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		took := 3 * patience
-		l := start(t, &faulty{directory: directory(t.TempDir()), before: onWrite(func() {
+		l := start(t, &faulty{directory: directory(t.TempDir()), before: on("write", func() {
 			<-time.After(took)
 			took = patience - 1
 		})}, roomy(nil))
@@ -128,7 +124,7 @@ func TestReleaseWaitsForASlowDisk(t *testing.T) {
 func TestReleaseDoesNotWaitForAHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
-		l := start(t, &faulty{directory: directory(t.TempDir()), before: onWrite(func() { <-goOn })}, roomy(nil))
+		l := start(t, &faulty{directory: directory(t.TempDir()), before: on("write", func() { <-goOn })}, roomy(nil))
 		appendFrames(t, l, 3, 50)
 		if err := l.Release(); !errors.Is(err, errHangs) || !strings.Contains(err.Error(), "3 records") {
 			t.Errorf("got %v, want one about 3 records", err)
@@ -148,7 +144,7 @@ func TestForgettingBesideAHangingWrite(t *testing.T) {
 		path := t.TempDir()
 		opt := roomy(nil)
 		opt.MemoryBytes = 4 * int64(smallSizes.block)
-		l := start(t, &faulty{directory: directory(path), before: onWrite(func() { <-goOn })}, opt)
+		l := start(t, &faulty{directory: directory(path), before: on("write", func() { <-goOn })}, opt)
 		appendFrames(t, l, 1, 50)
 		synctest.Wait()
 		for range 100 {

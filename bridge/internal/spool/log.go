@@ -48,7 +48,7 @@ type Log struct {
 	log   *slog.Logger
 
 	woken    chan struct{} // capacity 1: "something was appended, or the log was closed"
-	unsaved  chan struct{} // capacity 1: "something was appended", for the writer
+	unsaved  chan struct{} // capacity 1: "something was appended, or rewound", for the writer
 	released chan struct{} // closed by Release
 	ended    chan struct{} // closed by the writer
 
@@ -76,6 +76,7 @@ type Log struct {
 	taken    []*block  // blocks with records that Next returned and Ack did not settle
 	acked    uint64    // every record up to this one is acknowledged
 	mark     Mark      // that came with it
+	rewound  bool      // Rewind was called, and position does not say so
 	ackedEnd int64     // its end in the stream of bytes
 	settled  int       // offset in taken[0] of the first record that is not acknowledged
 	damaged  int64     // damaged places
@@ -211,7 +212,7 @@ func (l *Log) oldestAt() time.Time {
 	return l.handedAt // the oldest one is in a file, and came next
 }
 
-// Mark returns the mark of the last Ack, of this process or one before it.
+// Mark returns the mark of the last Ack, of this process or one before it. It is none when Rewind came later.
 func (l *Log) Mark() Mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -137,7 +137,7 @@ func TestAcknowledgedRecordsAreRetained(t *testing.T) {
 		l.Ack(100, Mark{})
 		<-time.After(4 * time.Minute)
 		l.Rewind()
-		if got := rest(t, l); !slices.Equal(got, span(1, 100)) {
+		if got := readUntil(t, l, 100); !slices.Equal(got, span(1, 100)) {
 			t.Errorf("after four minutes: got %v", got)
 		}
 		<-time.After(time.Hour)
@@ -154,7 +154,7 @@ func TestAcknowledgedRecordsAreRetained(t *testing.T) {
 			t.Errorf("%d segments, want the last one only", n)
 		}
 		l.Rewind()
-		if got := rest(t, l); len(got) == 0 || len(got) > 50 || got[len(got)-1] != 100 {
+		if got := readUntil(t, l, 100); len(got) > 50 {
 			t.Errorf("after ten minutes: got %v", got)
 		}
 		l.Ack(100, Mark{})

@@ -76,7 +76,7 @@ func (l *Log) recover() error {
 	}
 	var p position
 	l.out.position, p, err = openPosition(l.fs)
-	l.out.stored, l.acked, l.mark = p.acked, p.acked, p.mark
+	l.out.stored, l.acked, l.mark = p, p.acked, p.mark
 	// After a power cut the note may be ahead of the records, or far behind them.
 	l.last = max(l.last, l.acked)
 	if len(l.segments) > 0 {

@@ -39,7 +39,8 @@ type model struct {
 	frames [][]byte // frames[i] has seq i+1
 	next   uint64   // that Next should return
 	acked  uint64
-	known  uint64          // acked, as it was last saved
+	mark   Mark
+	known  position        // acked and mark, as they were last saved
 	saved  uint64          // records up to this one are in the files
 	gone   map[uint64]bool // acknowledged on a full disk, and so not in the files after kill -9
 }
@@ -134,7 +135,8 @@ func (m *model) check(rec Record, want uint64) {
 func (m *model) ack() {
 	if m.next > m.acked {
 		m.acked += m.rng.Uint64N(m.next - m.acked + 1)
-		m.l.Ack(m.acked, Mark{})
+		m.mark = Mark{m.rng.Int64(), m.rng.Uint64(), m.rng.Uint64()}
+		m.l.Ack(m.acked, m.mark)
 	}
 }
 
@@ -146,7 +148,7 @@ func (m *model) write() {
 
 func (m *model) save() {
 	m.l.save()
-	m.known = m.acked
+	m.known = position{m.acked, m.mark}
 	if m.l.Err() == nil {
 		m.saved = m.newest()
 	}
@@ -154,7 +156,7 @@ func (m *model) save() {
 
 func (m *model) rewind() {
 	m.l.Rewind()
-	m.next, m.acked = 0, 0 // everything is retained
+	m.next, m.acked, m.mark = 0, 0, Mark{} // everything is retained
 }
 
 func (m *model) all() {
@@ -216,8 +218,8 @@ func (m *model) reopened() {
 	if m.l.last < m.saved {
 		m.fatalf("%d records after the restart, but %d had been written", m.l.last, m.saved)
 	}
-	if m.l.acked != m.known {
-		m.fatalf("acknowledged are %d after the restart, want %d", m.l.acked, m.known)
+	if got := (position{m.l.acked, m.l.Mark()}); got != m.known {
+		m.fatalf("acknowledged are %v after the restart, want %v", got, m.known)
 	}
 	if m.l.last > m.newest() {
 		m.fatalf("%d records after the restart, %d were appended", m.l.last, m.newest())
@@ -229,13 +231,13 @@ func (m *model) reopened() {
 	}
 	for seq := range m.l.last {
 		if seq++; !kept[seq] && !m.gone[seq] {
-			if seq <= m.saved || seq > m.known {
-				m.fatalf("record %d is missing, %d were written and %d acknowledged", seq, m.saved, m.known)
+			if seq <= m.saved || seq > m.known.acked {
+				m.fatalf("record %d is missing, %d were written and %d acknowledged", seq, m.saved, m.known.acked)
 			}
 			m.gone[seq] = true
 		}
 	}
-	m.next, m.acked, m.saved = m.known, m.known, m.l.last
+	m.next, m.acked, m.mark, m.saved = m.known.acked, m.known.acked, m.known.mark, m.l.last
 }
 
 func (m *model) drain() {

@@ -16,22 +16,27 @@ func (l *Log) Next() (Record, bool) {
 	}
 }
 
-// take returns the next record of the block that the reader is in. early is true when it is not written yet: what
-// the reader passes on must be here after a kill -9, or nobody could tell how far the records had come. While
-// the disk takes nothing, or does not answer, it has to go without that.
+// take returns the next record of the block that the reader is in. early is true when that has to wait for the writer.
 func (l *Log) take() (rec Record, ok, early bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.current == nil || l.offset == len(l.current.buf) {
 		return Record{}, false, false
 	}
-	if l.hasWriter && l.offset >= l.current.written && l.err == nil {
+	if l.early() {
 		return Record{}, false, true
 	}
 	rec = recordOf(l.current.buf[l.offset:])
 	l.offset += recordHeader + len(rec.Frame)
 	l.next, l.handed, l.handedAt = rec.Seq+1, rec.Seq, rec.At
 	return rec, true, false
+}
+
+// early reports whether the record at the reader is not written yet, or a Rewind not saved: what the reader passes on must
+// be here after a kill -9, and not as acknowledged, or nobody could tell how far the records had come. While the disk takes
+// nothing, or does not answer, it has to go without that.
+func (l *Log) early() bool {
+	return l.hasWriter && l.err == nil && (l.rewound || l.offset >= l.current.written)
 }
 
 // advance moves the reader to the block with the next record, which it may have to read from a file. It reports
@@ -195,7 +200,7 @@ func (l *Log) passHole() {
 	}
 }
 
-// Rewind makes Next start again at the oldest record that is kept, acknowledged or not.
+// Rewind makes Next start again at the oldest record that is kept, acknowledged or not. The mark does not hold any more.
 func (l *Log) Rewind() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,9 +212,11 @@ func (l *Log) Rewind() {
 		b.taken = false // and not recycled: the reader may still look at its frames
 	}
 	l.taken, l.settled = nil, 0
+	l.mark, l.rewound = Mark{}, true
 	for _, s := range l.segments {
 		s.settled = time.Time{}
 	}
+	notify(l.unsaved)
 	notify(l.woken)
 }
 

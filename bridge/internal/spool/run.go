@@ -36,7 +36,7 @@ func (l *Log) run() {
 			if l.Err() != nil {
 				continue // tried again by the clock
 			}
-			l.report(l.write())
+			l.report(errors.Join(l.write(), l.patiently(l.saveRewind)))
 			select {
 			case <-time.After(writeEvery):
 			case <-l.released:

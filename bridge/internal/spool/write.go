@@ -13,7 +13,7 @@ type writer struct {
 	unsynced bool     // something in file is not synced
 	renamed  bool     // the directory is not synced
 	position file
-	stored   uint64 // what position says
+	stored   position // what is in that
 }
 
 // write writes what waits in memory.
@@ -131,14 +131,30 @@ func (l *Log) sync() error {
 // savePosition stores how far the records are acknowledged.
 func (l *Log) savePosition() error {
 	l.mu.Lock()
-	p := position{l.acked, l.mark}
+	p, rewound := position{l.acked, l.mark}, l.rewound
 	l.mu.Unlock()
-	if p.acked == l.out.stored {
+	if p != l.out.stored {
+		if err := storePosition(l.out.position, p); err != nil {
+			return fmt.Errorf("write the position: %w", err)
+		}
+		l.out.stored = p
+	}
+	if rewound {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.rewound = false
+		notify(l.woken)
+	}
+	return nil
+}
+
+// saveRewind stores at once that the reader began anew: it waits for that.
+func (l *Log) saveRewind() error {
+	l.mu.Lock()
+	rewound := l.rewound
+	l.mu.Unlock()
+	if !rewound {
 		return nil
 	}
-	if err := storePosition(l.out.position, p); err != nil {
-		return fmt.Errorf("write the position: %w", err)
-	}
-	l.out.stored = p.acked
-	return nil
+	return l.savePosition()
 }
