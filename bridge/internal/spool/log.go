@@ -190,7 +190,7 @@ func (l *Log) Depth() (records int, bytes int64, oldest time.Duration) {
 	if l.acked == l.last {
 		return 0, 0, 0
 	}
-	return int(l.last - l.acked), l.end - l.ackedEnd, time.Since(l.oldestAt())
+	return int(l.last - l.acked), l.end - l.ackedEnd, max(0, time.Since(l.oldestAt())) // a clock may be set back
 }
 
 // oldestAt returns the time of the oldest record that is not acknowledged.
