@@ -26,7 +26,7 @@ func (l *Log) outdated(now time.Time) []*segment {
 		if i < len(l.segments)-1 {
 			last = l.segments[i+1].first - 1
 		}
-		if s == l.out.seg || last > min(l.acked, l.out.stored.acked) {
+		if s == l.out.seg || last > l.acked {
 			break
 		}
 		if s.settled.IsZero() {

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -63,4 +64,35 @@ func TestRewindIsSavedBeforeItIsRead(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestPositionThatCannotBeWritten is loud, and does not keep the acknowledged records for ever: it may be they that
+// fill the disk.
+func TestPositionThatCannotBeWritten(t *testing.T) {
+	path := spoiled(t, func(dir) {})
+	var book logBook
+	opt := roomy(book.logger())
+	opt.Retain = 0
+	disk := &faulty{directory: directory(path), positionErr: errNoSpace}
+	l := openByHand(t, disk, opt)
+	rest(t, l)
+	l.Ack(25, Mark{})
+	l.save()
+	if !errors.Is(l.Err(), errNoSpace) || book.count("level=ERROR") != 1 {
+		t.Errorf("error %v, %d lines about it", l.Err(), book.count("level=ERROR"))
+	}
+	l.discard(time.Now())
+	if n := segments(t, path); n != 1 {
+		t.Errorf("%d segments, want the newest one only", n)
+	}
+	killed := openByHand(t, directory(copyDir(t, path)), roomy(nil))
+	if got := rest(t, killed); !slices.Equal(got, span(21, 30)) {
+		t.Errorf("after kill -9: got %v", got)
+	}
+	disk.positionErr = nil
+	l.save()
+	killed = openByHand(t, directory(copyDir(t, path)), roomy(nil))
+	if got := rest(t, killed); !slices.Equal(got, span(26, 30)) || l.Err() != nil {
+		t.Errorf("when it can: got %v, error %v", got, l.Err())
+	}
 }
