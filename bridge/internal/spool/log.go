@@ -22,7 +22,9 @@ var (
 
 // Options of Open.
 type Options struct {
-	MaxBytes    int64         // bound of what is not acknowledged; retained records are deleted early to keep the files within it
+	// MaxBytes bounds what was never acknowledged. Retained records are deleted early to keep the files within it too, but
+	// those that Rewind brings back are there besides.
+	MaxBytes    int64
 	MemoryBytes int64         // bound of the frames that wait in memory while the disk is slow, full or broken
 	Retain      time.Duration // how long acknowledged records stay for Rewind
 	SyncEvery   time.Duration // what a power cut may take; 0: a second
@@ -68,18 +70,19 @@ type Log struct {
 	hasWriter bool  // what is appended will be written, so the reader waits for that
 	err       error // why the disk takes nothing
 
-	current  *block    // what the reader is in, the last one of taken
-	offset   int       // of its next record in current
-	next     uint64    // the lowest sequence that it has not passed
-	handed   uint64    // the last record that Next returned
-	handedAt time.Time // its time
-	taken    []*block  // blocks with records that Next returned and Ack did not settle
-	acked    uint64    // every record up to this one is acknowledged
-	mark     Mark      // that came with it
-	rewound  bool      // Rewind was called, and position does not say so
-	ackedEnd int64     // its end in the stream of bytes
-	settled  int       // offset in taken[0] of the first record that is not acknowledged
-	damaged  int64     // damaged places
+	current    *block    // what the reader is in, the last one of taken
+	offset     int       // of its next record in current
+	next       uint64    // the lowest sequence that it has not passed
+	handed     uint64    // the last record that Next returned
+	handedAt   time.Time // its time
+	taken      []*block  // blocks with records that Next returned and Ack did not settle
+	acked      uint64    // every record up to this one is acknowledged
+	mark       Mark      // that came with it
+	ackedEnd   int64     // the end of acked in the stream of bytes
+	rewound    bool      // Rewind was called, and position does not say so
+	rewoundEnd int64     // ackedEnd before that
+	settled    int       // offset in taken[0] of the first record that is not acknowledged
+	damaged    int64     // damaged places
 }
 
 // Append copies a frame to the end of the log. It never waits for the disk. An error means that the frame is not
@@ -93,7 +96,7 @@ func (l *Log) Append(kind uint8, frame []byte, at time.Time) error {
 		return ErrClosed
 	case len(frame) > maxFrame:
 		return errTooLong
-	case l.end-l.ackedEnd+size > l.opt.MaxBytes:
+	case l.end-max(l.ackedEnd, l.rewoundEnd)+size > l.opt.MaxBytes:
 		return ErrFull
 	case l.queued+size > l.opt.MemoryBytes && !l.forgetSettled(size):
 		return errMemoryFull

@@ -202,6 +202,28 @@ func TestRetainedRecordsMakeRoom(t *testing.T) {
 	}
 }
 
+// TestRewindRefusesNothing: records that were acknowledged before are no reason to refuse what comes.
+func TestRewindRefusesNothing(t *testing.T) {
+	opt := roomy(nil)
+	opt.MaxBytes = 10 * recordSize
+	l := openByHand(t, directory(t.TempDir()), opt)
+	appendFrames(t, l, 10, recordSize-recordHeader)
+	rest(t, l)
+	l.Ack(8, Mark{})
+	l.Rewind()
+	l.Rewind()
+	appendFrames(t, l, 8, recordSize-recordHeader)
+	if err := l.Append(0, nil, time.Now()); !errors.Is(err, ErrFull) {
+		t.Errorf("beyond the bound: got %v, want %v", err, ErrFull)
+	}
+	rest(t, l)
+	l.Ack(18, Mark{})
+	appendFrames(t, l, 10, recordSize-recordHeader)
+	if err := l.Append(0, nil, time.Now()); !errors.Is(err, ErrFull) {
+		t.Errorf("beyond the bound: got %v, want %v", err, ErrFull)
+	}
+}
+
 // TestAllBesideDiscard: records whose time is over while All is at work are no loss.
 func TestAllBesideDiscard(t *testing.T) {
 	var book logBook

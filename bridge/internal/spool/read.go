@@ -204,6 +204,7 @@ func (l *Log) passHole() {
 func (l *Log) Rewind() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.rewoundEnd = max(l.rewoundEnd, l.ackedEnd) // what was acknowledged is no reason to refuse what comes
 	first, pos := l.oldest()
 	l.next, l.acked, l.handed, l.ackedEnd = first, first-1, first-1, pos
 	l.read.moveTo(nil, 0, 0)
