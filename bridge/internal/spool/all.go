@@ -3,7 +3,7 @@ package spool
 import "iter"
 
 // All returns the records that are kept, oldest first, acknowledged or not, and leaves Next where it is. A frame is good until the
-// next one. An error, the last thing it gives, means that a file could not be read.
+// next one. What is lost is told by Next only. An error, the last thing it gives, means that a file could not be read.
 func (l *Log) All() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		l.mu.Lock()

@@ -1,5 +1,7 @@
 package spool
 
+import "time"
+
 // block is a run of records in memory, laid out as in a segment. The records of Append are collected in
 // blocks, written from there, and read back into blocks.
 type block struct {
@@ -37,11 +39,12 @@ func (l *Log) recycle(b *block) {
 	l.spare = append(l.spare, b)
 }
 
-// offset returns where in b the first record with a sequence of at least seq is. b must have one.
-func (b *block) offset(seq uint64) int {
-	at := 0
-	for seqOf(b.buf[at:]) < seq {
-		at += sizeOf(b.buf[at:])
+// find returns where in b the first record with a sequence of at least seq is, the end of b when there is none, and the time of the
+// record before it, zero when that is not in b.
+func (b *block) find(seq uint64) (offset int, before time.Time) {
+	for offset < len(b.buf) && seqOf(b.buf[offset:]) < seq {
+		before = timeOf(b.buf[offset:])
+		offset += sizeOf(b.buf[offset:])
 	}
-	return at
+	return offset, before
 }

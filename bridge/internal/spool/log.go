@@ -73,8 +73,9 @@ type Log struct {
 	current    *block    // what the reader is in, the last one of taken
 	offset     int       // of its next record in current
 	next       uint64    // the lowest sequence that it has not passed
+	passed     time.Time // when the last record came that it has passed, zero when that is not known
+	lost       uint64    // records between that one and next
 	handed     uint64    // the last record that Next returned
-	handedAt   time.Time // its time
 	taken      []*block  // blocks with records that Next returned and Ack did not settle
 	acked      uint64    // every record up to this one is acknowledged
 	mark       Mark      // that came with it
@@ -193,10 +194,14 @@ func (l *Log) Depth() (records int, bytes int64, oldest time.Duration) {
 	if l.acked == l.last {
 		return 0, 0, 0
 	}
-	return int(l.last - l.acked), l.end - l.ackedEnd, max(0, time.Since(l.oldestAt())) // a clock may be set back
+	if at := l.oldestAt(); !at.IsZero() {
+		oldest = max(0, time.Since(at)) // a clock may be set back
+	}
+	return int(l.last - l.acked), l.end - l.ackedEnd, oldest
 }
 
-// oldestAt returns the time of the oldest record that is not acknowledged.
+// oldestAt returns the time of the oldest record that is not acknowledged, or of one a little older, and zero when
+// neither is known.
 func (l *Log) oldestAt() time.Time {
 	for i, b := range l.taken {
 		at := 0
@@ -209,10 +214,11 @@ func (l *Log) oldestAt() time.Time {
 	}
 	if len(l.queue) > 0 && l.next >= l.queue[0].first {
 		if b := l.inMemory(l.next); b != nil {
-			return timeOf(b.buf[b.offset(l.next):])
+			at, _ := b.find(l.next)
+			return timeOf(b.buf[at:])
 		}
 	}
-	return l.handedAt // the oldest one is in a file, and came next
+	return l.passed // the oldest one is in a file, and came next
 }
 
 // Mark returns the mark of the last Ack, of this process or one before it. It is none when Rewind came later.

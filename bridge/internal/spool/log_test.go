@@ -120,6 +120,8 @@ func TestOldest(t *testing.T) {
 		check("all acknowledged", 0)
 		mustAppend(t, l, nil, time.Now().Add(time.Hour)) // then the clock was set back
 		check("from the future", 0)
+		l.Rewind()
+		check("unknown", 0)
 	})
 }
 

@@ -132,6 +132,9 @@ func (l *Log) cutTail(c *cursor, bytes []byte) {
 // startReading puts the reader on the oldest record that is not acknowledged, so that Depth knows its place and time.
 func (l *Log) startReading() {
 	l.next, l.handed = l.acked+1, l.acked
+	if p := l.out.stored; p.acked > 0 {
+		l.next = p.acked + 1 // less than the oldest record if somebody removed files
+	}
 	if n := len(l.segments); l.acked == l.last && n > 0 {
 		l.read.moveTo(l.segments[n-1], l.segments[n-1].end, l.last)
 	}

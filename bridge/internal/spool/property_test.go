@@ -113,8 +113,11 @@ func (m *model) read() {
 		if !ok {
 			return
 		}
+		m.check(rec, want)
+		if lost := want - m.next - 1; m.next > 0 && rec.Lost != lost {
+			m.fatalf("record %d: %d are said to be lost before it, want %d", want, rec.Lost, lost)
+		}
 		m.next = want
-		m.check(rec, m.next)
 	}
 }
 

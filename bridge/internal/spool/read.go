@@ -10,6 +10,9 @@ import (
 func (l *Log) Next() (Record, bool) {
 	for {
 		rec, ok, early := l.take()
+		if rec.Lost > 0 {
+			l.log.Warn("records are missing in the spool", "n", rec.Lost, "from", rec.Since, "to", rec.At)
+		}
 		if ok || early || !l.advance() {
 			return rec, ok
 		}
@@ -27,8 +30,11 @@ func (l *Log) take() (rec Record, ok, early bool) {
 		return Record{}, false, true
 	}
 	rec = recordOf(l.current.buf[l.offset:])
+	if l.lost > 0 {
+		rec.Lost, rec.Since, l.lost = l.lost, l.passed, 0
+	}
 	l.offset += recordHeader + len(rec.Frame)
-	l.next, l.handed, l.handedAt = rec.Seq+1, rec.Seq, rec.At
+	l.next, l.handed, l.passed = rec.Seq+1, rec.Seq, rec.At
 	return rec, true, false
 }
 
@@ -53,11 +59,7 @@ func (l *Log) advance() bool {
 		} else {
 			l.read.close() // the file may be removed before it is needed again
 		}
-		hole, ok := l.enter(b)
-		if hole > 0 {
-			l.log.Warn("records are missing in the spool", "seq", l.next, "n", hole)
-		}
-		if ok || err != nil {
+		if ok := l.enter(b); ok || err != nil {
 			return ok
 		}
 	}
@@ -80,7 +82,7 @@ func (l *Log) seek() (b *block, end int64) {
 	case end > 0:
 		b = l.newBlock(0)
 	default:
-		l.next = l.read.next
+		l.pass(l.read.next)
 		l.passHole()
 	}
 	return b, end
@@ -95,21 +97,30 @@ func (l *Log) hold(b *block) {
 	l.current, l.offset = b, len(b.buf)
 }
 
-// enter puts the reader on the first record of b that it has not passed, and returns how many before that are in
-// no file any more. It reports false when there is no such record.
-func (l *Log) enter(b *block) (hole uint64, ok bool) {
+// enter puts the reader on the first record of b that it has not passed. It reports false when there is none.
+func (l *Log) enter(b *block) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(b.buf) == 0 || b.last < l.next {
+	offset, before := b.find(l.next)
+	if !before.IsZero() {
+		l.passed = before
+	}
+	if offset == len(b.buf) {
 		l.recycle(b)
-		return 0, false
+		return false
 	}
 	l.hold(b)
-	l.offset = b.offset(l.next)
-	hole = seqOf(b.buf[l.offset:]) - l.next
+	l.offset = offset
+	l.pass(seqOf(b.buf[offset:]))
 	l.settle()
 	l.trim()
-	return hole, true
+	return true
+}
+
+// pass moves the reader to a record, over those that no file has any more.
+func (l *Log) pass(seq uint64) {
+	l.lost += seq - l.next
+	l.next = seq
 }
 
 // find says where the record c.next is, or the first one behind it: in a block in memory, or in the files, from
@@ -214,6 +225,7 @@ func (l *Log) Rewind() {
 	}
 	l.taken, l.settled = nil, 0
 	l.mark, l.rewound = Mark{}, true
+	l.passed, l.lost = time.Time{}, 0
 	for _, s := range l.segments {
 		s.settled = time.Time{}
 	}

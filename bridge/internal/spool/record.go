@@ -12,6 +12,11 @@ type Record struct {
 	At    time.Time
 	Kind  uint8 // what the frame is, to whoever appended it
 	Frame []byte
+
+	// Lost is how many records before this one Next skipped, as they are damaged or missing. Since is when the one
+	// before those came, zero when nobody knows.
+	Lost  uint64
+	Since time.Time
 }
 
 // A record in a segment, and in memory as well; little endian:
@@ -49,7 +54,7 @@ func timeOf(buf []byte) time.Time { return time.Unix(0, int64(binary.LittleEndia
 
 func recordOf(buf []byte) Record {
 	size := sizeOf(buf)
-	return Record{seqOf(buf), timeOf(buf), buf[recordHeader-1], buf[recordHeader:size:size]}
+	return Record{Seq: seqOf(buf), At: timeOf(buf), Kind: buf[recordHeader-1], Frame: buf[recordHeader:size:size]}
 }
 
 // intact reports whether a buffer begins with a whole and undamaged record.

@@ -152,6 +152,9 @@ func TestRecover(t *testing.T) {
 			if got := rest(t, l); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
+			if missing := len(tt.want) > 1 && tt.want[len(tt.want)-1]-tt.want[0] >= uint64(len(tt.want)); missing && book.count("records are missing") == 0 {
+				t.Error("nothing in the log about missing records")
+			}
 			if got := l.Damaged(); got != tt.damaged {
 				t.Errorf("%d damaged places, want %d", got, tt.damaged)
 			}
