@@ -70,22 +70,37 @@ func longer(buf []byte) (size int64, ok bool) {
 	return int64(sizeOf(buf)), true
 }
 
+// firstLook is how many bytes are read at first to find the next record behind damage.
+const firstLook = 4 << 10
+
 // damage returns the bytes from the cursor, where no record is, to the next one. whole is false when there is
 // none before the offset end.
 func (c *cursor) damage(end int64) (bytes []byte, whole bool, err error) {
-	buf, err := readAt(c.file, make([]byte, end-c.at), c.at)
-	if err != nil {
-		return nil, false, err
+	for n := int64(firstLook); ; n *= 2 { // a file with many damaged places is not read to its end for each
+		buf, err := readAt(c.file, make([]byte, min(n, end-c.at)), c.at)
+		if err != nil {
+			return nil, false, err
+		}
+		if i := c.search(buf); i < len(buf) {
+			return buf[:i], true, nil
+		}
+		if n >= end-c.at {
+			return buf, false, nil
+		}
 	}
+}
+
+// search returns where in buf, which was read at the cursor, the first record is, the end of buf when there is none.
+func (c *cursor) search(buf []byte) int {
 	for i := 1; i+recordHeader <= len(buf); i++ {
 		// A segment has no holes when it is written, so the place bounds the sequence. Few bytes pass for one, and a
 		// checksum is rarely computed in vain.
 		most := c.seg.first + uint64(c.at+int64(i))/recordHeader
 		if seq := seqOf(buf[i:]); seq > c.after && seq <= most && intact(buf[i:]) {
-			return buf[:i], true, nil
+			return i
 		}
 	}
-	return buf, false, nil
+	return len(buf)
 }
 
 // readAt fills buf from an offset of a file. It returns less where the file is shorter.

@@ -237,6 +237,28 @@ func TestUnreadableFile(t *testing.T) {
 	}
 }
 
+// TestManyDamagedPlaces in one file are passed at a cost that grows with their number, not with its square.
+func TestManyDamagedPlaces(t *testing.T) {
+	const records = 5000
+	var data []byte
+	for seq := uint64(1); seq <= records; seq++ {
+		data = appendRecord(data, seq, timeFor(seq), 0, frame(seq, recordSize-recordHeader))
+		if seq%10 == 0 && seq < records-10 {
+			data[len(data)-1] ^= 0x10
+		}
+	}
+	path := t.TempDir()
+	writeFile(t, path, (&segment{first: 1}).name(), data)
+	read := 0
+	l := openByHand(t, &faulty{directory: directory(path), onRead: func(n int) error { read += n; return nil }}, roomy(nil))
+	if got, want := len(rest(t, l)), records-records/10+2; got != want {
+		t.Errorf("got %d records, want %d", got, want)
+	}
+	if read > 20*len(data) {
+		t.Errorf("%d bytes were read of a file of %d", read, len(data))
+	}
+}
+
 // TestAllReportsAnUnreadableFile: who looks at all records to know what is there must hear that some are missing.
 func TestAllReportsAnUnreadableFile(t *testing.T) {
 	disk := &faulty{directory: directory(spoiled(t, func(dir) {}))}

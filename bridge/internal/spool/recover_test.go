@@ -228,7 +228,6 @@ func FuzzRecover(f *testing.F) {
 	f.Add(uint16(1000), make([]byte, 300), uint16(2999))
 	f.Add(uint16(2500), binary.LittleEndian.AppendUint32([]byte("crc "), 400), uint16(2950))
 	f.Add(uint16(1304), []byte{0, 0, 0, 4}, uint16(2024))
-	f.Add(uint16(0), appendRecord(nil, 5, timeFor(5), 0, nil), uint16(10))
 	f.Fuzz(func(t *testing.T, at uint16, over []byte, size uint16) {
 		path := spoiled(t, func(dir) {})
 		var want []uint64
@@ -248,6 +247,11 @@ func FuzzRecover(f *testing.F) {
 			touched = append(touched, z > end || !bytes.Equal(all[a:z], whole[a:z]))
 			if !touched[i] {
 				want = append(want, uint64(i+1))
+			}
+		}
+		for i := range end {
+			if intact(all[i:end]) && (i%recordSize > 0 || touched[i/recordSize]) {
+				t.Skip("a record that was made up is a record")
 			}
 		}
 		for i := range 3 {
