@@ -162,7 +162,7 @@ func (c *session) transmit(f *frame) bool {
 		c.leave()
 		return false
 	}
-	c.server.tape.add(c.number, f)
+	c.server.tape.add(c.number, frames+1, f)
 	c.mu.Lock()
 	c.frames++
 	c.mu.Unlock()

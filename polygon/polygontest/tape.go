@@ -22,6 +22,7 @@ type Tape struct {
 // Statuses are not recorded. What Send was given and is no JSON array is recorded as it is, whole.
 type Sent struct {
 	Session int // 1 for the first connection
+	Frame   int // that it came in, 1 for the session's first with data
 	Raw     []byte
 }
 
@@ -51,8 +52,8 @@ func (t *Tape) Session(number int) iter.Seq[[]byte] {
 	}
 }
 
-// add records a frame's events. The frame's bytes are copied.
-func (t *Tape) add(session int, f *frame) {
+// add records the events of a session's frame. The frame's bytes are copied.
+func (t *Tape) add(session, number int, f *frame) {
 	if t.record == RecordCounts {
 		return
 	}
@@ -60,6 +61,6 @@ func (t *Tape) add(session int, f *frame) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range f.events {
-		t.sent = append(t.sent, Sent{session, data[e.from:e.to:e.to]})
+		t.sent = append(t.sent, Sent{session, number, data[e.from:e.to:e.to]})
 	}
 }

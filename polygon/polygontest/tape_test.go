@@ -66,8 +66,8 @@ func TestSendNeedsNoMarket(t *testing.T) {
 	if err := s.WaitSubscribed(deadline(t)); err != nil {
 		t.Fatal(err)
 	}
-	var want []string
-	for _, tt := range []struct {
+	var want []string // number of the frame, event
+	for number, tt := range []struct {
 		frame string
 		tape  []string
 	}{
@@ -85,17 +85,19 @@ func TestSendNeedsNoMarket(t *testing.T) {
 		if data, err := c.next(); err != nil || string(data) != tt.frame {
 			t.Errorf("got %q, %v, want %q", data, err, tt.frame)
 		}
-		want = append(want, tt.tape...)
+		for _, raw := range tt.tape {
+			want = append(want, fmt.Sprint(number+1, raw))
+		}
 	}
 	s.SendBinary([]byte("\x00\x01"))
 	typ, data, err := c.Read(deadline(t))
 	if typ != websocket.MessageBinary || string(data) != "\x00\x01" {
 		t.Errorf("got %v %q, %v", typ, data, err)
 	}
-	want = append(want, "\x00\x01")
+	want = append(want, fmt.Sprint(8, "\x00\x01"))
 	var got []string
 	for _, e := range s.Tape().Events() {
-		got = append(got, string(e.Raw))
+		got = append(got, fmt.Sprint(e.Frame, string(e.Raw)))
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got tape %q, want %q", got, want)
