@@ -116,11 +116,11 @@ func (f *feed) session(ctx context.Context) error {
 // deliver puts a frame into the queue. When the queue is full the frame is lost, and that is loud.
 func (f *feed) deliver(frame []byte) {
 	f.frames++
-	f.metrics.framesReceived.Inc()
 	if err := f.queue.Append(kindFrame, frame, time.Now()); err != nil {
 		f.metrics.dropped("queue_full")
 		f.limited.Error("queue_full", "frame lost: the queue is full, see BRIDGE_QUEUE_MAX_BYTES", "err", err, "n", len(frame))
 	}
+	f.metrics.framesReceived.Inc() // last, so that what is counted is in the queue
 }
 
 // report names the parameters that the feed does not serve.
