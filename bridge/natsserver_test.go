@@ -1,0 +1,154 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// natsServer is a nats-server process with JetStream.
+type natsServer struct {
+	*process
+	port int
+	url  string
+}
+
+// newNATS prepares a single server. Its port and its store stay the same from start to start.
+func newNATS(t testing.TB, config ...string) *natsServer {
+	dir := t.TempDir()
+	port := freePort(t)
+	text := fmt.Sprintf("listen: 127.0.0.1:%d\njetstream { store_dir: %q }\n%s\n", port, filepath.Join(dir, "js"), strings.Join(config, "\n"))
+	return natsFromConfig(t, dir, port, text)
+}
+
+// newCluster prepares three servers that form a cluster.
+func newCluster(t testing.TB) []*natsServer {
+	var routes []string
+	ports := make([]int, 3)
+	for i := range ports {
+		ports[i] = freePort(t)
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
+	}
+	var servers []*natsServer
+	for i := range ports {
+		dir := t.TempDir()
+		port := freePort(t)
+		text := fmt.Sprintf(`
+listen: 127.0.0.1:%d
+server_name: n%d
+jetstream { store_dir: %q }
+cluster { name: c, listen: 127.0.0.1:%d, routes: [%s] }
+`, port, i, filepath.Join(dir, "js"), ports[i], strings.Join(routes, ","))
+		servers = append(servers, natsFromConfig(t, dir, port, text))
+	}
+	return servers
+}
+
+func natsFromConfig(t testing.TB, dir string, port int, text string) *natsServer {
+	file := filepath.Join(dir, "nats.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &natsServer{
+		process: newProcess(t, "nats-server", []string{"-c", file}, nil),
+		port:    port,
+		url:     "nats://127.0.0.1:" + strconv.Itoa(port),
+	}
+}
+
+// up starts the server and returns when it takes connections.
+func (s *natsServer) up() *natsServer {
+	s.t.Helper()
+	s.start()
+	s.reachable()
+	return s
+}
+
+func (s *natsServer) reachable() {
+	s.t.Helper()
+	eventually(s.t, "nats-server takes connections", func() error {
+		nc, err := nats.Connect(s.url, nats.NoReconnect())
+		if err == nil {
+			nc.Close()
+		}
+		return err
+	})
+}
+
+// freePort returns a port that was free a moment ago. It is none of those that the system gives to clients: one of them would
+// now and then have it when the server comes back.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+// saveStore copies the server's store; restoreStore puts the copy back. The server must be down.
+func (s *natsServer) saveStore() (saved string) {
+	s.t.Helper()
+	saved = s.t.TempDir()
+	if err := os.CopyFS(saved, os.DirFS(s.store())); err != nil {
+		s.t.Fatal(err)
+	}
+	return saved
+}
+
+func (s *natsServer) restoreStore(saved string) {
+	s.t.Helper()
+	if err := os.RemoveAll(s.store()); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.CopyFS(s.store(), os.DirFS(saved)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *natsServer) store() string { return filepath.Join(filepath.Dir(s.args[1]), "js") }
+
+// leaderOf returns the server that leads the stream.
+func leaderOf(t testing.TB, servers []*natsServer) (leader *natsServer) {
+	t.Helper()
+	eventually(t, "the stream has a leader", func() error {
+		for _, s := range servers {
+			nc, err := nats.Connect(s.url, nats.NoReconnect())
+			if err != nil {
+				continue
+			}
+			defer nc.Close()
+			js, err := jetstream.New(nc)
+			if err != nil {
+				return err
+			}
+			stream, err := js.Stream(t.Context(), "STOCKS")
+			if err != nil {
+				return err
+			}
+			if c := stream.CachedInfo().Cluster; c != nil && strings.HasPrefix(c.Leader, "n") {
+				i, err := strconv.Atoi(c.Leader[1:])
+				if err == nil {
+					leader = servers[i]
+					return nil
+				}
+			}
+		}
+		return errors.New("none")
+	})
+	return leader
+}
