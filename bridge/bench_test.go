@@ -39,7 +39,7 @@ const (
 func BenchmarkEndToEnd(b *testing.B) {
 	frames := benchFrames(benchEvents, benchFrame)
 	for b.Loop() {
-		rate, cpu, resident := benchBridge(b, frames)
+		rate, cpu, resident := benchBridge(b, frames, benchFrame)
 		asyncRate, asyncCPU := benchAsync(b)
 		b.ReportMetric(rate, "events/s")
 		b.ReportMetric(cpu, "cpu-s/M")
@@ -70,13 +70,13 @@ func benchFrames(events, perFrame int) (frames [][]byte) {
 	return frames
 }
 
-// benchBridge sends the frames through a bridge and returns the rate, CPU seconds per million events,
-// and resident memory in MiB in the middle of the run, all of the bridge's process.
-func benchBridge(b *testing.B, frames [][]byte) (rate, cpu, resident float64) {
+// benchBridge sends the frames, of so many events each, through a bridge with these settings and returns the rate, CPU seconds per
+// million events, and resident memory in MiB in the middle of the run, all of the bridge's process.
+func benchBridge(b *testing.B, frames [][]byte, perFrame int, settings ...string) (rate, cpu, resident float64) {
 	s := newNATS(b).up()
 	srv := polygontest.NewServer(polygontest.Config{Record: polygontest.RecordCounts})
 	defer srv.Close()
-	p := newBinary(b, srv, s.url)
+	p := newBinary(b, srv, s.url, settings...)
 	p.start()
 	if err := srv.WaitSubscribed(b.Context()); err != nil {
 		b.Fatal(err)
@@ -90,8 +90,8 @@ func benchBridge(b *testing.B, frames [][]byte) (rate, cpu, resident float64) {
 			known = storedCount(b, js)
 		}
 		srv.Send(frame)
-		sent += benchFrame
-		if sent == benchEvents/2 {
+		sent += perFrame
+		if sent == len(frames)*perFrame/2 {
 			resident = residentMiB(b, p.cmd.Process.Pid)
 		}
 	}
@@ -286,13 +286,13 @@ type binary struct {
 }
 
 // newBinary builds the program and prepares it as a process.
-func newBinary(b *testing.B, srv *polygontest.Server, natsURL string) *binary {
+func newBinary(b *testing.B, srv *polygontest.Server, natsURL string, settings ...string) *binary {
 	file := filepath.Join(b.TempDir(), "bridge")
 	if out, err := exec.Command("go", "build", "-o", file, "../cmd/bridge").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", freePort(b))
-	p := newBridge(b, srv, natsURL, "BRIDGE_HTTP_ADDR="+addr)
+	p := newBridge(b, srv, natsURL, append(settings, "BRIDGE_HTTP_ADDR="+addr)...)
 	p.file = file
 	return &binary{p, addr}
 }
