@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -114,6 +115,21 @@ func (p *process) signal(s os.Signal) {
 	}
 }
 
+// pause stops the process, without its knowledge, until resume. It returns when nothing of it runs any more.
+func (p *process) pause() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	eventually(p.t, p.role+" stands still", func() error {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+		if err == nil && !strings.Contains(string(status), "State:\tT") {
+			err = errors.New("it runs")
+		}
+		return err
+	})
+}
+
+func (p *process) resume() { p.signal(syscall.SIGCONT) }
+
 // kill is kill -9. It returns when the process is gone.
 func (p *process) kill() {
 	if p.cmd != nil {
@@ -161,12 +177,12 @@ func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	for {
+	for wait := 10 * time.Millisecond; ; wait = min(wait*5/4, 200*time.Millisecond) {
 		err := check()
 		if err == nil {
 			return
 		}
-		if !sleep(ctx, 10*time.Millisecond) {
+		if !sleep(ctx, wait) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}

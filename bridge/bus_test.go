@@ -1,0 +1,181 @@
+package bridge
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// bus is the servers of a schedule, and the links over which the bridge reaches them.
+type bus struct {
+	*schedule
+	t       *testing.T
+	servers []*natsServer
+	links   []*proxy
+	link    linkState // of all of them
+	paused  []bool    // servers
+	copy    string    // of a lone server's disk; "" for none of use
+}
+
+// newBus starts the servers. In a cluster, or where the memory of ids is to be brief, it makes the stream as well.
+func newBus(t *testing.T, s *schedule) *bus {
+	b := &bus{schedule: s, t: t, link: linkOpen, paused: make([]bool, s.replicas)}
+	if s.replicas == 1 {
+		b.servers = []*natsServer{newNATS(t)}
+	} else {
+		b.servers = newCluster(t)
+	}
+	for _, server := range b.servers {
+		server.start()
+		b.links = append(b.links, newProxy(t, server.url))
+	}
+	for _, server := range b.servers {
+		server.reachable()
+	}
+	if s.replicas > 1 || s.brief {
+		cfg := streamConfig(testConfig(""))
+		cfg.Replicas = s.replicas
+		if s.brief {
+			cfg.Duplicates = 100 * time.Millisecond
+		}
+		b.request("the stream is made", func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := js.CreateStream(ctx, cfg)
+			return err
+		})
+	}
+	return b
+}
+
+// urls are those of the links.
+func (b *bus) urls() string {
+	var all []string
+	for _, link := range b.links {
+		all = append(all, link.url())
+	}
+	return strings.Join(all, ",")
+}
+
+func (b *bus) kill(server int) {
+	b.servers[server].kill()
+	b.paused[server] = false
+}
+
+func (b *bus) start(server int) { b.servers[server].up() }
+
+func (b *bus) pause(server int) {
+	b.servers[server].process.pause()
+	b.paused[server] = true
+}
+
+func (b *bus) resume(server int) {
+	b.servers[server].process.resume()
+	b.paused[server] = false
+}
+
+func (b *bus) cut(int) {
+	for _, link := range b.links {
+		link.cut()
+	}
+}
+
+func (b *bus) reset(int) {
+	for _, link := range b.links {
+		link.reset()
+	}
+}
+
+// set changes the state of the links.
+func (b *bus) set(state linkState) {
+	if b.link == linkFrozen && b.brief {
+		b.cut(0) // what it held would come twice, and too late for a server that forgets ids at once
+	}
+	b.link = state
+	for _, link := range b.links {
+		link.set(state)
+	}
+}
+
+// fill makes the stream refuse what is new, after a little more.
+func (b *bus) fill(int) {
+	b.change(func(cfg *jetstream.StreamConfig, state jetstream.StreamState) {
+		cfg.Discard, cfg.MaxBytes = jetstream.DiscardNew, int64(state.Bytes)+20_000
+	})
+}
+
+// widen gives the stream room again.
+func (b *bus) widen(int) {
+	b.change(func(cfg *jetstream.StreamConfig, _ jetstream.StreamState) {
+		cfg.Discard, cfg.MaxBytes = jetstream.DiscardOld, 1<<30
+	})
+}
+
+func (b *bus) change(edit func(*jetstream.StreamConfig, jetstream.StreamState)) {
+	b.request("the stream is changed", func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, "STOCKS")
+		if err != nil {
+			return err
+		}
+		cfg := stream.CachedInfo().Config
+		edit(&cfg, stream.CachedInfo().State)
+		_, err = js.UpdateStream(ctx, cfg)
+		return err
+	})
+}
+
+// request asks the servers for something until it succeeds, past the links.
+func (b *bus) request(what string, ask func(context.Context, jetstream.JetStream) error) {
+	b.t.Helper()
+	var urls []string
+	for i, server := range b.servers {
+		if !b.paused[i] {
+			urls = append(urls, server.url)
+		}
+	}
+	eventually(b.t, what, func() error {
+		conn, err := nats.Connect(strings.Join(urls, ","), nats.NoReconnect())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		js, err := jetstream.New(conn)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(b.t.Context(), 3*time.Second)
+		defer cancel()
+		return ask(ctx, js)
+	})
+}
+
+// keep copies a lone server's disk.
+func (b *bus) keep(int) {
+	b.kill(0)
+	b.copy = b.servers[0].saveStore()
+	b.start(0)
+}
+
+// takeBack takes a lone server back to the copy of its disk, if there is one that is still of use.
+func (b *bus) takeBack() {
+	b.kill(0)
+	if b.copy != "" {
+		b.servers[0].restoreStore(b.copy)
+	}
+	b.start(0)
+}
+
+// mend ends whatever is wrong with the servers and links.
+func (b *bus) mend() {
+	for i, server := range b.servers {
+		switch {
+		case b.paused[i]:
+			b.resume(i)
+		case server.cmd == nil:
+			b.start(i)
+		}
+	}
+	b.set(linkOpen)
+}

@@ -1,0 +1,34 @@
+package bridge
+
+import "maps"
+
+// ledger is what is known of how far the bridge has read the sessions of its feed, in frames by session.
+type ledger struct {
+	read map[int]int // were read, at least
+	safe map[int]int // must be in the stream in the end, whatever happens
+	kept map[int]int // were safe when the bridge's disk was copied
+}
+
+func newLedger() *ledger {
+	return &ledger{read: make(map[int]int), safe: make(map[int]int)}
+}
+
+// secure notes that what was read of the sessions from first on is out of danger: it is on the bridge's disk, or in the stream and
+// with someone who can send it again.
+func (l *ledger) secure(first int) {
+	for session, n := range l.read {
+		if session >= first {
+			l.safe[session] = max(l.safe[session], n)
+		}
+	}
+}
+
+// keep notes that the bridge's disk was copied.
+func (l *ledger) keep() { l.kept = maps.Clone(l.safe) }
+
+// takeBack notes that what was read after the copy may be gone.
+func (l *ledger) takeBack() {
+	for session, n := range l.safe {
+		l.safe[session] = min(n, l.kept[session])
+	}
+}

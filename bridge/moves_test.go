@@ -1,0 +1,86 @@
+package bridge
+
+import "slices"
+
+// move is something that a schedule may consist of.
+type move struct {
+	name   string // N and SERVER stand for what it is made with
+	weight int
+	may    func(now *situation) bool
+	then   func(now *situation) // what it comes to; nil: nothing changes
+	do     func(w *world, server, n int)
+}
+
+// moves are the faults, their ends, and what goes on meanwhile. Faults overlap, as their ends are moves of their own.
+var moves = []move{
+	{"N frames are sent", 30, whileBridge(up, stopped), nil, (*world).send},
+	{"what was sent is read", 5, whileBridge(up), nil, do((*world).awaitRead)},
+	{"what was read is on disk", 5, func(now *situation) bool { return now.bridge == up && now.disk && !now.noSpace }, nil, do((*world).awaitSpooled)},
+	{"what was read is stored", 5, (*situation).stores, nil, do((*world).awaitStored)},
+
+	{"the bridge is killed", 5, whileBridge(up, stopped), (*situation).bridgeEnds, do((*world).killBridge)},
+	{"the bridge is asked to stop", 4, whileBridge(up), (*situation).bridgeEnds, do((*world).endBridge)},
+	{"the bridge starts", 20, whileBridge(down), bridgeIs(up), do((*world).startBridge)},
+	{"the bridge is paused", 3, whileBridge(up), bridgeIs(stopped), do((*world).pauseBridge)},
+	{"the bridge goes on", 10, whileBridge(stopped), bridgeIs(up), do((*world).continueBridge)},
+
+	{"SERVER is killed", 4, func(now *situation) bool { return now.servers[now.server] != down && now.spared() }, serverIs(down), onBus((*bus).kill)},
+	{"SERVER starts", 20, whileServer(down), serverIs(up), onBus((*bus).start)},
+	{"SERVER is paused", 3, func(now *situation) bool { return now.servers[now.server] == up && now.spared() }, serverIs(stopped), onBus((*bus).pause)},
+	{"SERVER goes on", 10, whileServer(stopped), serverIs(up), onBus((*bus).resume)},
+
+	{"the link is cut", 4, always, nil, onBus((*bus).cut)},
+	{"the link is reset", 3, always, nil, onBus((*bus).reset)},
+	{"answers get lost on the link", 3, whileLink(linkOpen), linkIs(linkDeaf), setLink(linkDeaf)},
+	{"the link freezes", 3, whileLink(linkOpen), linkIs(linkFrozen), setLink(linkFrozen)},
+	{"the link slows down", 3, whileLink(linkOpen), linkIs(linkSlow), setLink(linkSlow)},
+	{"the link is well again", 12, whileLink(linkDeaf, linkFrozen, linkSlow), linkIs(linkOpen), setLink(linkOpen)},
+
+	{"the stream is full", 3, (*situation).stores, func(now *situation) { now.full = true }, onBus((*bus).fill)},
+	{"the stream has room", 10, func(now *situation) bool { return now.full && now.spared() && now.servers[now.server] == up }, func(now *situation) { now.full = false }, onBus((*bus).widen)},
+
+	{"the bridge's disk is full", 3, func(now *situation) bool { return now.bridge == up && now.disk && !now.noSpace }, func(now *situation) { now.noSpace = true }, do((*world).fillDisk)},
+	{"the bridge's disk has room", 10, func(now *situation) bool { return now.bridge == up && now.noSpace }, func(now *situation) { now.noSpace = false }, do((*world).widenDisk)},
+
+	{"the server's disk is copied", 3, func(now *situation) bool { return len(now.servers) == 1 && now.servers[0] == up }, func(now *situation) { now.storeKept = true }, onBus((*bus).keep)},
+	{"the server is taken back to the copy of its disk", 6, mayTakeServerBack, serverIs(up), do((*world).takeServerBack)},
+	{"the bridge's disk is copied", 3, func(now *situation) bool { return now.bridge == up && now.disk && !now.noSpace }, func(now *situation) { now.spoolKept = true }, do((*world).keepSpool)},
+	{"the bridge is taken back to the copy of its disk", 4, func(now *situation) bool { return now.spoolKept }, (*situation).bridgeEnds, do((*world).takeBridgeBack)},
+}
+
+// mayTakeServerBack: what the server then lacks, the bridge has on disk, or in memory and sends it again at once.
+func mayTakeServerBack(now *situation) bool {
+	onDisk := now.disk && !now.noSpace
+	return now.storeKept && !now.full && (onDisk || now.bridge == up && now.link == linkOpen)
+}
+
+func always(*situation) bool { return true }
+
+func whileBridge(any ...condition) func(*situation) bool {
+	return func(now *situation) bool { return slices.Contains(any, now.bridge) }
+}
+
+func whileServer(c condition) func(*situation) bool {
+	return func(now *situation) bool { return now.servers[now.server] == c }
+}
+
+func whileLink(any ...linkState) func(*situation) bool {
+	return func(now *situation) bool { return slices.Contains(any, now.link) }
+}
+
+func bridgeIs(c condition) func(*situation) { return func(now *situation) { now.bridge = c } }
+func serverIs(c condition) func(*situation) {
+	return func(now *situation) { now.servers[now.server] = c }
+}
+func linkIs(l linkState) func(*situation) { return func(now *situation) { now.link = l } }
+
+// do makes a move of what needs no server and no number.
+func do(f func(*world)) func(*world, int, int) { return func(w *world, _, _ int) { f(w) } }
+
+func onBus(f func(*bus, int)) func(*world, int, int) {
+	return func(w *world, server, _ int) { f(w.bus, server) }
+}
+
+func setLink(l linkState) func(*world, int, int) {
+	return do(func(w *world) { w.bus.set(l) })
+}

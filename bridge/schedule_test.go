@@ -1,0 +1,143 @@
+package bridge
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// schedule is what happens to a bridge and its servers. It depends on the seed alone.
+type schedule struct {
+	seed      uint64
+	replicas  int           // servers that hold the stream: one, or a cluster of three
+	disk      bool          // the queue is on disk
+	brief     bool          // the servers' memory of ids is at its least, and the vendor repeats nothing
+	drain     time.Duration // how long a bridge that is asked to stop may take
+	symbols   int
+	perSecond int // second bars of a second of the market
+	steps     []step
+}
+
+// step is a move, to be made with a server and a number.
+type step struct {
+	*move
+	server int
+	n      int
+}
+
+func (s step) String() string {
+	return strings.NewReplacer("SERVER", fmt.Sprintf("server %d", s.server), "N", fmt.Sprint(s.n)).Replace(s.name)
+}
+
+// newSchedule makes the schedule of a seed.
+func newSchedule(seed uint64) *schedule {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	s := &schedule{
+		seed:      seed,
+		replicas:  1,
+		disk:      rng.IntN(5) > 0,
+		brief:     rng.IntN(2) == 0,
+		drain:     []time.Duration{50 * time.Millisecond, time.Second, 3 * time.Second}[rng.IntN(3)],
+		symbols:   []int{3, 30, 300}[rng.IntN(3)],
+		perSecond: 3 + rng.IntN(20),
+	}
+	if rng.IntN(6) == 0 {
+		s.replicas = 3
+	}
+	now := newSituation(s)
+	for range 12 + rng.IntN(24) {
+		m := now.draw(rng)
+		st := step{m, now.server, 1 + rng.IntN(60)}
+		if m.then != nil {
+			m.then(now)
+		}
+		s.steps = append(s.steps, st)
+	}
+	return s
+}
+
+func (s *schedule) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: servers %d, queue on disk %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
+		s.seed, s.replicas, s.disk, s.brief, s.drain, s.symbols)
+	for i, st := range s.steps {
+		fmt.Fprintf(&b, "  %2d %s\n", i+1, st)
+	}
+	return b.String()
+}
+
+// situation is what a schedule has come to: it tells which moves make sense.
+type situation struct {
+	*schedule
+	server  int // that the next move is about
+	bridge  condition
+	servers []condition
+	link    linkState
+	full    bool // the stream
+	noSpace bool // for the queue on disk
+
+	storeKept bool // there is a copy of the server's disk
+	spoolKept bool // and of the bridge's
+}
+
+// condition is how a process is.
+type condition string
+
+const (
+	up      condition = "up"
+	stopped condition = "stopped" // by SIGSTOP
+	down    condition = "down"
+)
+
+func newSituation(s *schedule) *situation {
+	now := &situation{schedule: s, bridge: up, link: linkOpen}
+	for range s.replicas {
+		now.servers = append(now.servers, up)
+	}
+	return now
+}
+
+// draw picks a server and one of the moves that make sense.
+func (now *situation) draw(rng *rand.Rand) *move {
+	now.server = rng.IntN(len(now.servers))
+	total := 0
+	for i := range moves {
+		if m := &moves[i]; m.may(now) {
+			total += m.weight
+		}
+	}
+	at := rng.IntN(total)
+	for i := range moves {
+		if m := &moves[i]; m.may(now) {
+			if at -= m.weight; at < 0 {
+				return m
+			}
+		}
+	}
+	panic("the weights do not add up")
+}
+
+// stores reports whether what the bridge sends is stored.
+func (now *situation) stores() bool {
+	n := 0
+	for _, c := range now.servers {
+		if c == up {
+			n++
+		}
+	}
+	return now.bridge == up && 2*n > len(now.servers) && !now.full && (now.link == linkOpen || now.link == linkSlow)
+}
+
+// spared reports whether the other servers are well, so that the cluster can do without this one.
+func (now *situation) spared() bool {
+	for i, c := range now.servers {
+		if i != now.server && c != up {
+			return false
+		}
+	}
+	return true
+}
+
+// bridgeEnds notes that the process is gone, and with it the limit of what it may write.
+func (now *situation) bridgeEnds() { now.bridge, now.noSpace = down, false }

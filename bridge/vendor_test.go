@@ -1,0 +1,110 @@
+package bridge
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"bridge/polygon/polygontest"
+
+	"github.com/coder/websocket"
+)
+
+// vendor is the feed of a schedule: it sends what it is told to, and its sessions end in all the ways in which they do.
+type vendor struct {
+	*polygontest.Server
+	t      *testing.T
+	rng    *rand.Rand            // for what is sent
+	fates  *rand.Rand            // for how sessions end
+	next   func() ([]byte, bool) // event of the market
+	frames map[int][][]byte      // sent so far, by session; a session that ends may not have had them all
+	dead   int                   // events that are good for nothing
+	calm   bool                  // sessions that begin now do not end by themselves
+}
+
+func newVendor(t *testing.T, s *schedule) *vendor {
+	v := &vendor{
+		Server: polygontest.NewServer(polygontest.Config{Buffer: 4 << 20}),
+		t:      t,
+		rng:    rand.New(rand.NewPCG(s.seed, 2)),
+		fates:  rand.New(rand.NewPCG(s.seed, 3)),
+		frames: make(map[int][][]byte),
+	}
+	t.Cleanup(v.Close)
+	oddities := polygontest.Typical()
+	oddities.Corrected, oddities.Repeated = .2, .1
+	if s.brief {
+		oddities.Repeated = 0
+	}
+	market := polygontest.Market{
+		Symbols:   polygontest.Symbols(s.symbols),
+		PerSecond: s.perSecond,
+		Seed:      s.seed,
+		Minutes:   true,
+		Oddities:  oddities,
+	}
+	var stop func()
+	v.next, stop = iter.Pull(market.Events())
+	t.Cleanup(stop)
+	v.plan()
+	return v
+}
+
+// plan says how the next session will end, if it will.
+func (v *vendor) plan() {
+	if v.calm {
+		return
+	}
+	after := v.fates.IntN(80)
+	switch v.fates.IntN(16) {
+	case 0:
+		v.NextSession(polygontest.DropAfter(after))
+	case 1:
+		v.NextSession(polygontest.ResetAfter(after))
+	case 2:
+		v.NextSession(polygontest.CloseAfter(after, websocket.StatusGoingAway))
+	case 3:
+		v.NextSession(polygontest.CutMidFrame(after))
+	case 4:
+		v.NextSession(polygontest.StallAfter(after))
+	case 5:
+		v.NextSession(polygontest.EvictAfter(after))
+	case 6:
+		v.NextSession(polygontest.RefuseUpgrade(503))
+	case 7:
+		v.NextSession(polygontest.NoPongs())
+	default:
+		v.NextSession()
+	}
+}
+
+// send sends n frames to a session: mostly some events each, now and then a burst.
+func (v *vendor) send(session, n int) {
+	for range n {
+		events := 1 + v.rng.IntN(10)
+		if v.rng.IntN(20) == 0 {
+			events = 500
+		}
+		frame := v.frame(events)
+		v.frames[session] = append(v.frames[session], frame)
+		v.Send(frame)
+	}
+}
+
+// frame makes one frame of the market's next events, with one among them now and then that no stream can take.
+func (v *vendor) frame(events int) []byte {
+	var b strings.Builder
+	for i := range events {
+		b.WriteByte("[,"[min(i, 1)])
+		if v.rng.IntN(100) == 0 {
+			v.dead++
+			fmt.Fprintf(&b, `{"ev":"ZZ","sym":"X","s":%d},`, v.dead)
+		}
+		event, _ := v.next()
+		b.Write(event)
+	}
+	b.WriteByte(']')
+	return []byte(b.String())
+}
