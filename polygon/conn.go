@@ -50,10 +50,11 @@ type Conn struct {
 	err     error           // what the next Read returns
 	held    map[string]bool // confirmed parameters; the feed does not answer those again
 
-	alive   atomic.Bool // something arrived since keepalive looked last
-	reading atomic.Bool // a read is pending, so that silence is the feed's and not ours
-	dead    atomic.Bool // keepalive's verdict
-	closed  atomic.Bool // Close was called
+	alive   atomic.Bool  // something arrived since keepalive looked last
+	ponged  atomic.Int64 // when the last pong arrived, in Unix ns; 0 before the first
+	reading atomic.Bool  // a read is pending, so that silence is the feed's and not ours
+	dead    atomic.Bool  // keepalive's verdict
+	closed  atomic.Bool  // Close was called
 
 	life    context.Context    // of keepalive
 	stop    context.CancelFunc // ends life

@@ -38,6 +38,15 @@ func (c *Conn) keepalive() {
 	}
 }
 
+// LastPong returns when the feed last answered a ping, the zero time if it never did. What it sent before that has been read,
+// or is about to be: the connection keeps the order.
+func (c *Conn) LastPong() time.Time {
+	if at := c.ponged.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
+
 // ping sends a ping and gives the pong, which is noted where it arrives, until shortly before the next one.
 func (c *Conn) ping() {
 	ctx, cancel := context.WithTimeout(c.life, pingEvery/2)
