@@ -60,6 +60,12 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	defer web.close()
 
+	b := newBackfill()
+	m.watchBackfill(b)
+	fill, err := newFiller(cfg, b, m, log)
+	if err != nil {
+		return &ConfigError{err}
+	}
 	log.Info("bridge started", "url", cfg.FeedURL, "channel", strings.Join(cfg.Subscribe, ","), "stream", cfg.Stream)
 	if strings.Contains(cfg.FeedURL, "//delayed.") {
 		log.Info("feed is 15 minutes delayed, as every plan may use it; for real time set POLYGON_URL to url", "url", "wss://socket.massive.com/"+string(cfg.Market))
@@ -68,7 +74,8 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		cfg:       cfg,
 		queue:     q,
 		feed:      &feed{cfg: cfg, queue: q, metrics: m, log: log, limited: newLimiter(log), ready: ready},
-		publisher: newPublisher(cfg.Market, q, m, log),
+		publisher: newPublisher(cfg, q, b, m, log),
+		filler:    fill,
 		metrics:   m,
 		ready:     ready,
 		log:       log,
@@ -99,6 +106,7 @@ type daemon struct {
 	queue     queue
 	feed      *feed
 	publisher *publisher
+	filler    *filler
 	metrics   *metrics
 	ready     *readiness
 	log       *slog.Logger
@@ -125,6 +133,10 @@ func (d *daemon) work(ctx, held context.Context) error {
 		}
 		time.AfterFunc(d.cfg.DrainTimeout, func() { giveUp(errDrainTimeout) })
 		return err
+	})
+	g.Go(func() error {
+		d.filler.run(feeding)
+		return nil
 	})
 	g.Go(func() error {
 		defer stopFeed()

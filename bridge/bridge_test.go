@@ -24,6 +24,7 @@ func newBridge(t testing.TB, srv *polygontest.Server, natsURL string, settings .
 		"BRIDGE_LOG_FORMAT=text",
 		"BRIDGE_STREAM_MAX_BYTES=1GiB",
 		"BRIDGE_DRAIN_TIMEOUT=1m",
+		"BRIDGE_BACKFILL=false",
 	}, settings...))
 }
 

@@ -21,6 +21,8 @@ type Config struct {
 	FeedURL   string
 	Market    polygon.Market // named by the path of FeedURL
 	Subscribe []string       // parameters, as in A.*
+	RESTURL   string         // where gaps are filled from
+	Backfill  bool           // gaps are filled, and not only recorded
 
 	NATS     NATSConfig
 	DataDir  string // of the queue and the embedded NATS server; empty for a queue in memory
@@ -63,6 +65,7 @@ func Load() (Config, error) {
 	cfg := Config{
 		APIKey:         env.APIKey,
 		FeedURL:        env.FeedURL,
+		RESTURL:        env.RESTURL,
 		DataDir:        env.DataDir,
 		NATSAddr:       p.address("BRIDGE_NATS_ADDR", env.NATSAddr),
 		Stream:         env.Stream,
@@ -75,6 +78,7 @@ func Load() (Config, error) {
 		LogLevel:       p.level("BRIDGE_LOG_LEVEL", env.LogLevel),
 		LogFormat:      p.oneOf("BRIDGE_LOG_FORMAT", env.LogFormat, FormatJSON, FormatText),
 	}
+	cfg.Backfill = p.oneOf("BRIDGE_BACKFILL", env.Backfill, "true", "false") == "true"
 	cfg.StreamUpdate = p.oneOf("BRIDGE_STREAM_UPDATE", env.StreamUpdate, "true", "false") == "true"
 	cfg.Standby = p.oneOf("BRIDGE_STANDBY", env.Standby, "true", "false") == "true"
 	cfg.StreamReplicas, _ = strconv.Atoi(p.oneOf("BRIDGE_STREAM_REPLICAS", env.StreamReplicas, "1", "3", "5"))
@@ -82,6 +86,7 @@ func Load() (Config, error) {
 		cfg.HTTPAddr = p.address("BRIDGE_HTTP_ADDR", env.HTTPAddr)
 	}
 	p.feed(&cfg, env)
+	p.rest(&cfg)
 	p.stream(&cfg)
 	cfg.NATS, err = natsConfig(env)
 	p.problem(err)
@@ -143,6 +148,15 @@ func secondBars(m polygon.Market) string {
 	channels := m.Channels()
 	first := slices.IndexFunc(channels, func(c *polygon.Channel) bool { return c.Kind == polygon.KindAgg })
 	return channels[max(first, 0)].Type + ".*"
+}
+
+func (p *parser) rest(cfg *Config) {
+	if !cfg.Backfill || cfg.APIKey.IsZero() {
+		return
+	}
+	if _, err := newREST(*cfg); err != nil {
+		p.problem(fmt.Errorf("POLYGON_REST_URL: %w", err))
+	}
 }
 
 func (p *parser) stream(cfg *Config) {

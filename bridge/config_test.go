@@ -48,6 +48,8 @@ func TestLoadDefaults(t *testing.T) {
 	}
 	got.APIKey = Secret{}
 	want := Config{
+		RESTURL:        "https://api.massive.com",
+		Backfill:       true,
 		FeedURL:        "wss://delayed.massive.com/stocks",
 		Market:         "stocks",
 		Subscribe:      []string{"A.*"},
@@ -75,6 +77,8 @@ func TestLoadEverything(t *testing.T) {
 		"POLYGON_API_KEY":          "k",
 		"POLYGON_URL":              "wss://socket.massive.com/crypto",
 		"POLYGON_SUBSCRIBE":        "XAS.*, XT.BTC-USD",
+		"POLYGON_REST_URL":         "https://api.polygon.io",
+		"BRIDGE_BACKFILL":          "false",
 		"NATS_URL":                 "nats://a:4222, tls://b:4222",
 		"NATS_USER":                "u",
 		"NATS_PASSWORD":            "p",
@@ -111,6 +115,7 @@ func TestLoadEverything(t *testing.T) {
 		FeedURL:        "wss://socket.massive.com/crypto",
 		Market:         "crypto",
 		Subscribe:      []string{"XAS.*", "XT.BTC-USD"},
+		RESTURL:        "https://api.polygon.io",
 		NATS:           NATSConfig{URL: "nats://a:4222,tls://b:4222", User: "u"},
 		DataDir:        "/data",
 		NATSAddr:       ":4333",

@@ -47,10 +47,15 @@ type feed struct {
 	ready   *readiness
 	client  *http.Client // for the upgrade; nil: the default
 	frames  int          // read in this session
+
+	away      *interruption // nil while what the feed sends gets into the queue
+	lastFrame time.Time     // that the queue took, or when the session began to stream
+	lastGap   time.Time     // end of the gap that was recorded in this session; zero when there was none
 }
 
 // run keeps a session going until ctx ends, which is success, or the feed refuses the key.
 func (f *feed) run(ctx context.Context) error {
+	f.away = &interruption{reason: reasonRestart}
 	for failures := 0; ; failures++ {
 		f.metrics.enter(StateConnecting)
 		began := time.Now()
@@ -92,8 +97,10 @@ func (f *feed) session(ctx context.Context) error {
 	defer conn.Close()
 
 	f.metrics.enter(StateSubscribing)
+	f.lastGap = time.Time{}
 	answer, err := conn.Subscribe(ctx, f.cfg.Subscribe, f.deliver)
 	if err != nil {
+		f.interrupt(conn, err)
 		return err
 	}
 	f.report(answer)
@@ -101,12 +108,14 @@ func (f *feed) session(ctx context.Context) error {
 		return errNothingSubscribed
 	}
 
+	f.subscribed(time.Now())
 	f.metrics.enter(StateStreaming)
 	f.ready.feed(true)
 	f.log.Info("session streaming", "n", len(answer.Confirmed))
 	for {
 		frame, err := conn.Read(ctx)
 		if err != nil {
+			f.interrupt(conn, err)
 			return err
 		}
 		f.deliver(frame)
@@ -115,8 +124,16 @@ func (f *feed) session(ctx context.Context) error {
 
 // deliver puts a frame into the queue. When the queue is full the frame is lost, and that is loud.
 func (f *feed) deliver(frame []byte) {
+	now := time.Now()
 	f.frames++
-	if err := f.queue.Append(kindFrame, frame, time.Now()); err != nil {
+	err := f.resumed(now)
+	if err == nil {
+		err = f.queue.Append(kindFrame, frame, now)
+	}
+	if err == nil {
+		f.kept(now)
+	} else {
+		f.refused()
 		f.metrics.dropped("queue_full")
 		f.limited.Error("queue_full", "frame lost: the queue is full, see BRIDGE_QUEUE_MAX_BYTES", "err", err, "n", len(frame))
 	}

@@ -3,20 +3,20 @@ package bridge
 import (
 	"bytes"
 
+	"bridge/bridge/internal/spool"
 	"bridge/polygon"
 )
 
-// load takes the next record from the queue and puts its events into their lanes. It returns false
-// when there is no record, or enough is loaded.
+// load takes the next record from the queue and puts its events into their lanes; when there is none, what the filler
+// has. It returns false when there is no record, or enough is loaded.
 func (p *publisher) load() bool {
 	if p.messages >= loadedMessages {
 		return false
 	}
 	rec, ok := p.queue.Next()
 	if !ok {
-		return false
+		return p.loadBackfill()
 	}
-	p.events = p.market.Split(p.events[:0], rec.Frame)
 	if p.doubt != nil && p.doubt.absent > doubtEnds {
 		p.doubt = nil
 	}
@@ -25,8 +25,24 @@ func (p *publisher) load() bool {
 		r.floor = p.doubt.floor
 	}
 	p.records.push(r)
+	p.lookForHole(rec, r)
+	if rec.Kind == kindGap {
+		p.loadGap(rec, r)
+	} else {
+		p.loadFrame(rec, r)
+	}
+	p.counted = max(p.counted, rec.Seq)
+	p.lastSeq, p.lastAt = rec.Seq, rec.At
+	if r.pending == 0 {
+		p.release()
+	}
+	return true
+}
+
+// loadFrame routes the events of a frame.
+func (p *publisher) loadFrame(rec spool.Record, r *loaded) {
+	p.events = p.market.Split(p.events[:0], rec.Frame)
 	if rec.Seq > p.counted {
-		p.counted = rec.Seq
 		p.metrics.received(p.events)
 	}
 	for i := range p.events {
@@ -34,15 +50,14 @@ func (p *publisher) load() bool {
 			p.route(e, r)
 		}
 	}
-	if r.pending == 0 {
-		p.release()
-	}
-	return true
 }
 
 // route puts an event into the lane of its subject, or into the lane of the dead letters.
 func (p *publisher) route(e *polygon.Event, r *loaded) {
 	l, id, reason := p.place(e)
+	if len(p.heard.gaps) > 0 && reason == "" && e.Channel.Kind.Aggregate() {
+		p.heard.note(id, e.Time)
+	}
 	if p.doubt.settles(id) {
 		return
 	}

@@ -34,9 +34,9 @@ func storedIDs(ctx context.Context, stream jetstream.Stream, from since) (ids id
 		if from.seq > last { // nothing was stored since
 			return last, nil
 		}
-		return readHeaders(ctx, stream, from.consumer(), func(m jetstream.Msg, seq uint64) {
-			before = min(before, seq-1)
-			if at, err := m.Metadata(); err == nil && !from.until.IsZero() && at.Timestamp.After(from.until) {
+		return readHeaders(ctx, stream, from.consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) {
+			before = min(before, at.Sequence.Stream-1)
+			if !from.until.IsZero() && at.Timestamp.After(from.until) {
 				return
 			}
 			ids.add(m.Headers().Get(jetstream.MsgIDHeader))
@@ -45,32 +45,49 @@ func storedIDs(ctx context.Context, stream jetstream.Stream, from since) (ids id
 	return ids, before, err
 }
 
-// lastMessages returns the message id of the last message of every subject that matches the filter.
-func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (map[string]string, error) {
-	last := make(map[string]string)
+// lastMessage is the last message of a subject.
+type lastMessage struct {
+	id  string
+	seq uint64
+	at  time.Time // when it was stored, by the server's clock
+}
+
+// lastMessages returns the last message of every subject that matches the filter.
+func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (map[string]lastMessage, error) {
+	last := make(map[string]lastMessage)
 	err := upToDate(ctx, stream, func(uint64) (highest uint64, err error) {
 		policy := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: filter}
-		return readHeaders(ctx, stream, policy, func(m jetstream.Msg, _ uint64) {
-			last[m.Subject()] = m.Headers().Get(jetstream.MsgIDHeader)
+		return readHeaders(ctx, stream, policy, func(m jetstream.Msg, at *jetstream.MsgMetadata) {
+			last[m.Subject()] = lastMessage{m.Headers().Get(jetstream.MsgIDHeader), at.Sequence.Stream, at.Timestamp}
 		})
 	})
 	return last, err
 }
 
-// upToDate reads until the highest sequence that was seen is the stream's last. In a cluster the answers may come from a server
-// that lags behind the stream's leader.
+// upToDate reads until the highest sequence that was seen is the stream's last.
 func upToDate(ctx context.Context, stream jetstream.Stream, read func(last uint64) (highest uint64, err error)) error {
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return err
+	}
+	last := info.State.LastSeq
+	if info.State.Msgs == 0 {
+		_, err := read(last)
+		return err
+	}
+	return upTo(ctx, last, func() (uint64, error) { return read(last) })
+}
+
+// upTo reads until the highest sequence that was seen is last, or above. In a cluster the answers may come from a server that
+// lags behind the stream's leader.
+func upTo(ctx context.Context, last uint64, read func() (highest uint64, err error)) error {
 	for attempt := 0; ; attempt++ {
-		info, err := stream.Info(ctx)
-		if err != nil {
-			return err
-		}
-		highest, err := read(info.State.LastSeq)
+		highest, err := read()
 		if err != nil {
 			return err
 		}
 		// After a deletion of the newest message the sequence stays short for good, hence the bound.
-		if highest >= info.State.LastSeq || info.State.Msgs == 0 || attempt == 10 {
+		if highest >= last || attempt == 10 {
 			return nil
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
@@ -79,11 +96,15 @@ func upToDate(ctx context.Context, stream jetstream.Stream, read func(last uint6
 	}
 }
 
-// readHeaders passes every message that a new consumer has pending, without its data, to yield, and returns the highest
-// sequence that it saw.
-func readHeaders(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig, yield func(m jetstream.Msg, seq uint64)) (highest uint64, err error) {
-	cfg.AckPolicy = jetstream.AckNonePolicy
+// readHeaders is readMessages without the data.
+func readHeaders(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig, yield func(jetstream.Msg, *jetstream.MsgMetadata)) (highest uint64, err error) {
 	cfg.HeadersOnly = true
+	return readMessages(ctx, stream, cfg, yield)
+}
+
+// readMessages passes every message that a new consumer has pending to yield, and returns the highest sequence that it saw.
+func readMessages(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig, yield func(jetstream.Msg, *jetstream.MsgMetadata)) (highest uint64, err error) {
+	cfg.AckPolicy = jetstream.AckNonePolicy
 	cfg.MemoryStorage = true
 	cfg.Replicas = 1
 	cfg.InactiveThreshold = time.Minute
@@ -103,7 +124,7 @@ func readHeaders(ctx context.Context, stream jetstream.Stream, cfg jetstream.Con
 			if err != nil {
 				return 0, fmt.Errorf("fetch: %w", err)
 			}
-			yield(m, meta.Sequence.Stream)
+			yield(m, meta)
 			highest = max(highest, meta.Sequence.Stream)
 			pending = int(meta.NumPending)
 		}

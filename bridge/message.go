@@ -12,7 +12,8 @@ type message struct {
 	record   *loaded
 	next     *message // behind it in its lane
 	attempts int32    // sends so far; above 0 it may be in the stream although no ack came
-	revision bool     // a bar that is not newer than the newest of its symbol
+	revision bool     // a bar of the feed that is not newer than the newest of its symbol
+	rest     bool     // a bar from REST
 }
 
 // lane holds the messages of one subject in the order in which the feed sent them. Only its head is
@@ -58,4 +59,5 @@ type loaded struct {
 	at      time.Time
 	pending int    // messages that are not settled
 	floor   uint64 // the stream's sequence when it was loaded: what it has of the record came later
+	gaps    []gap  // that begin to be filled once it is settled
 }

@@ -29,6 +29,7 @@ type metrics struct {
 	duplicates      prometheus.Counter
 	revisions       prometheus.Counter
 	deadLettersLost prometheus.Counter
+	backfilled      prometheus.Counter
 	publishAck      prometheus.Histogram
 	delivery        prometheus.Histogram
 	eventLag        prometheus.Histogram
@@ -38,6 +39,8 @@ type metrics struct {
 	messagesRetried *prometheus.CounterVec
 	messagesDead    *prometheus.CounterVec
 	sessionsEnded   *prometheus.CounterVec
+	gaps            *prometheus.CounterVec
+	gapSeconds      *prometheus.CounterVec
 	sessionState    *prometheus.GaugeVec
 	subscriptions   *prometheus.GaugeVec
 }
@@ -56,6 +59,9 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 	m.framesDropped = m.counters("bridge_frames_dropped_total", "Frames that were read and lost.", "reason")
 	m.sessionState = m.gauges("bridge_session_state", "1 for what the feed is doing, 0 for the other states.", "state")
 	m.sessionsEnded = m.counters("bridge_sessions_ended_total", "Sessions with the feed that ended, or could not be opened.", "reason")
+	m.gaps = m.counters("bridge_gaps_total", "Times in which the feed was not streaming, or what it sent was lost, that have ended.", "reason")
+	m.gapSeconds = m.counters("bridge_gap_seconds_total", "Length of the gaps that have an outcome.", "outcome")
+	m.backfilled = m.counter("bridge_backfill_bars_total", "Bars from REST that the stream stored; they are among the published messages.")
 	m.subscriptions = m.gauges("bridge_subscriptions", "Parameters of POLYGON_SUBSCRIBE by what the feed answered.", "outcome")
 	m.continuityBreaks = m.counter("bridge_continuity_breaks_total",
 		"Bars whose accumulated volume does not follow from the symbol's bar before: a hint at missed bars or late trades, no proof.")
@@ -73,6 +79,12 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 
 	// A series that begins with its first event hides that event from increase().
 	m.framesDropped.WithLabelValues("queue_full")
+	for _, state := range []gapState{gapFilled, gapPartly, gapUnfilled} {
+		m.gapSeconds.WithLabelValues(string(state))
+	}
+	for _, reason := range []string{reasonRestart, reasonSubscribing, reasonQueueFull, reasonDamaged, "disconnected", "silent", "max_connections"} {
+		m.gaps.WithLabelValues(reason)
+	}
 	for _, reason := range []string{"dial", "disconnected", "silent", "max_connections", "not_entitled", "auth_timeout"} {
 		m.sessionsEnded.WithLabelValues(reason)
 	}
@@ -130,6 +142,12 @@ func (m *metrics) watchQueue(q queue) {
 		_, _, oldest := q.Depth()
 		return oldest.Seconds()
 	})
+}
+
+// watchBackfill makes visible how many gaps are to be filled.
+func (m *metrics) watchBackfill(b *backfill) {
+	m.gaugeFunc("bridge_backfill_pending", "Gaps that are being filled, or wait for that.", func() float64 { return float64(b.pending()) })
+	m.gaugeFunc("bridge_backfill_requests_pending", "Tickers that are still to be asked for, for the gap that is being filled.", func() float64 { return float64(b.left.Load()) })
 }
 
 // watchSpool makes visible what is wrong with the queue on disk.

@@ -18,13 +18,17 @@ func (m *metrics) received(events []polygon.Event) {
 // stored counts and times a message that the stream has.
 func (m *metrics) stored(msg *message, duplicate bool, sent, now time.Time) {
 	m.publishAck.Observe(now.Sub(sent).Seconds())
-	m.delivery.Observe(now.Sub(msg.record.at).Seconds())
+	if !msg.rest {
+		m.delivery.Observe(now.Sub(msg.record.at).Seconds())
+	}
 	if duplicate {
 		m.duplicates.Inc()
 		return
 	}
 	m.published.Inc()
 	switch {
+	case msg.rest:
+		m.backfilled.Inc()
 	case msg.revision:
 		m.revisions.Inc() // late by what the vendor waited for late trades: no lag of ours
 	case msg.end > 0:
@@ -40,6 +44,11 @@ func (m *metrics) retried(reason string) { m.messagesRetried.WithLabelValues(rea
 
 // buried counts an event that becomes a dead letter.
 func (m *metrics) buried(reason string) { m.messagesDead.WithLabelValues(reason).Inc() }
+
+// gapClosed counts what became of a gap.
+func (m *metrics) gapClosed(g gap) {
+	m.gapSeconds.WithLabelValues(string(g.State)).Add(g.length().Seconds())
+}
 
 // sessionEnded counts a session that ended, or that could not be opened.
 func (m *metrics) sessionEnded(reason string) { m.sessionsEnded.WithLabelValues(reason).Inc() }

@@ -39,6 +39,7 @@ var errAckTimeout = errors.New("no ack within " + ackTimeout.String())
 // subject. It fills the window, settles what is answered, and sends again what is not. It is owned
 // by one goroutine and keeps its state from one NATS connection to the next.
 type publisher struct {
+	cfg     Config
 	market  polygon.Market
 	queue   queue
 	metrics *metrics
@@ -67,6 +68,16 @@ type publisher struct {
 	acked     uint64      // the highest sequence that was acknowledged in it
 	doubt     *doubt      // about the records to be loaded; nil when there is none
 	counted   uint64      // records up to this one are in the metrics of what was received
+	lastSeq   uint64      // of the record that was loaded last; 0 when there was none since the start or a rewind
+	lastAt    time.Time   // likewise
+	streamed  time.Time   // when the feed was last known to stream, by what the stream had at the start
+
+	backfill     *backfill
+	side         *memory // of backfill: what the filler has
+	sideRecords  fifo[*loaded]
+	restMessages int                       // in lanes, or waiting for them
+	late         map[*lane]*fifo[*message] // bars from REST that wait until their lane is empty
+	heard        heard
 
 	events []polygon.Event // reused by load
 	buf    []byte          // reused for subjects and ids
@@ -78,12 +89,14 @@ type outbox struct {
 	msg      nats.Msg
 	plain    nats.Header
 	revision nats.Header
+	rest     nats.Header
 	maxBytes int // largest message, headers included, that the stream takes
 }
 
-func newPublisher(m polygon.Market, q queue, mt *metrics, log *slog.Logger) *publisher {
+func newPublisher(cfg Config, q queue, b *backfill, mt *metrics, log *slog.Logger) *publisher {
 	p := &publisher{
-		market:  m,
+		cfg:     cfg,
+		market:  cfg.Market,
 		queue:   q,
 		metrics: mt,
 		log:     log,
@@ -91,14 +104,19 @@ func newPublisher(m polygon.Market, q queue, mt *metrics, log *slog.Logger) *pub
 		lanes:   make(map[string]*lane),
 		limit:   windowSize,
 		fresh:   true,
+
+		backfill: b,
+		late:     make(map[*lane]*fifo[*message]),
 		out: outbox{
 			plain:    nats.Header{jetstream.MsgIDHeader: {""}},
 			revision: nats.Header{jetstream.MsgIDHeader: {""}, headerRevision: {"true"}},
+			rest:     nats.Header{jetstream.MsgIDHeader: {""}, headerSource: {"rest"}},
 		},
 	}
 	mark := q.Mark()
 	p.created, p.acked, p.doubt = time.Unix(0, mark.Created), mark.Seq, &doubt{floor: mark.Floor}
-	p.dead = p.lane([]byte(deadSubject(m)))
+	p.dead = p.lane([]byte(deadSubject(cfg.Market)))
+	p.dropBackfill(nil)
 	return p
 }
 
@@ -125,6 +143,7 @@ func (p *publisher) serve(ctx context.Context, c *link) error {
 				return errStalled
 			}
 		case <-p.queue.Woken():
+		case <-p.side.Woken():
 		case <-c.closed:
 			return c.err()
 		case <-ctx.Done():
@@ -169,6 +188,8 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 		header = deadHeader(m)
 	case m.revision:
 		header = p.out.revision
+	case m.rest:
+		header = p.out.rest
 	}
 	header[jetstream.MsgIDHeader][0] = m.id
 
@@ -232,6 +253,8 @@ func (p *publisher) takeHead(l *lane) *message {
 	l.state = laneIdle
 	if l.head != nil {
 		p.makeReady(l)
+	} else {
+		p.admit(l)
 	}
 	return m
 }
@@ -240,6 +263,9 @@ func (p *publisher) takeHead(l *lane) *message {
 func (p *publisher) retire(m *message) {
 	m.record.pending--
 	p.messages--
+	if m.rest {
+		p.restMessages--
+	}
 	*m = message{next: p.spare}
 	p.spare = m
 }
@@ -298,11 +324,16 @@ func (p *publisher) makeReady(l *lane) {
 	p.ready.push(l)
 }
 
-// release acknowledges to the queue the oldest records whose messages are all settled.
+// release acknowledges to the queue the oldest records whose messages are all settled, and hands on the gaps among them.
 func (p *publisher) release() {
+	p.releaseBackfill()
 	settled := uint64(0)
 	for p.records.len() > 0 && p.records.first().pending == 0 {
-		settled = p.records.pop().seq
+		r := p.records.pop()
+		settled = r.seq
+		for _, g := range r.gaps {
+			p.backfill.add(g)
+		}
 	}
 	if settled > 0 {
 		p.queue.Ack(settled, spool.Mark{Created: p.created.UnixNano(), Seq: p.acked, Floor: p.floor()})

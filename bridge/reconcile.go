@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"bridge/polygon"
-
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -86,13 +84,17 @@ func (p *publisher) leave() { p.left = time.Now() }
 
 // floor is a sequence of the stream up to which no message of a record that is not acknowledged can be stored.
 func (p *publisher) floor() uint64 {
+	floor := p.acked
 	switch {
 	case p.records.len() > 0:
-		return p.records.first().floor
+		floor = p.records.first().floor
 	case p.doubt != nil:
-		return p.doubt.floor
+		floor = p.doubt.floor
 	}
-	return p.acked
+	if p.sideRecords.len() > 0 {
+		floor = min(floor, p.sideRecords.first().floor)
+	}
+	return floor
 }
 
 // sinceOldest is the place in the stream before which nothing of what the queue keeps can be stored, by the
@@ -146,6 +148,7 @@ func (p *publisher) unload() {
 		l.head, l.tail, l.newest, l.accumulated = nil, nil, 0, 0
 	}
 	p.records, p.messages, p.spare = fifo[*loaded]{}, 0, nil
+	p.lastSeq, p.lastAt = 0, time.Time{}
 }
 
 // settles reports whether the stream has an event that is loaded for the first time since a doubt arose.
@@ -167,24 +170,33 @@ func (p *publisher) learn(ctx context.Context, stream jetstream.Stream) error {
 	if err != nil {
 		return err
 	}
-	for subject, id := range last {
-		kind, _, _ := strings.Cut(strings.TrimPrefix(subject, string(p.market)+"."), ".")
-		if !polygon.Kind(kind).Aggregate() {
+	p.streamed = p.lastBar(last)
+	if err := p.resumeGaps(ctx, stream, last[gapSubject(p.market)].seq); err != nil {
+		return err
+	}
+	for subject, m := range last {
+		if !kindOf(p.market, subject).Aggregate() {
 			continue
 		}
-		parts := strings.Split(id, ".") // ev, the symbol's parts, window start, digest
-		if len(parts) < 4 {
-			continue
-		}
-		if start, err := strconv.ParseInt(parts[len(parts)-2], 10, 64); err == nil {
+		if start, ok := windowStart(m.id); ok {
 			l := p.lane([]byte(subject))
 			l.newest = max(l.newest, start)
 			for m := l.head; m != nil; m = m.next { // another bridge has been on since they were loaded
-				m.revision = m.revision || m.end-barLength(polygon.Kind(kind)).Milliseconds() <= start
+				m.revision = m.revision || m.end-barLength(kindOf(p.market, subject)).Milliseconds() <= start
 			}
 		}
 	}
 	return nil
+}
+
+// windowStart returns the start of the window of the bar with that message id, in Unix ms.
+func windowStart(id string) (start int64, ok bool) {
+	parts := strings.Split(id, ".") // ev, the symbol's parts, window start, digest
+	if len(parts) < 4 {
+		return 0, false
+	}
+	start, err := strconv.ParseInt(parts[len(parts)-2], 10, 64)
+	return start, err == nil
 }
 
 // idSet holds message ids as hashes: after a loss there may be a million of them.
@@ -193,6 +205,8 @@ type idSet map[uint64]struct{}
 var idSeed = maphash.MakeSeed()
 
 func (s idSet) add(id string) { s[maphash.String(idSeed, id)] = struct{}{} }
+
+func (s idSet) addBytes(id []byte) { s[maphash.Bytes(idSeed, id)] = struct{}{} }
 
 func (s idSet) has(id []byte) bool {
 	if len(s) == 0 {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"bridge/polygon"
@@ -12,6 +13,7 @@ import (
 // Headers of the messages in the stream, beside Nats-Msg-Id.
 const (
 	headerRevision = "Bridge-Revision" // "true" on a bar that is not newer than the newest of its symbol
+	headerSource   = "Bridge-Source"   // "rest" on a bar that the feed did not send, and REST had
 	headerReason   = "Bridge-Reason"   // dead letters: why the event could not be published
 	headerLength   = "Bridge-Length"   // dead letters that were cut: the full length in bytes
 	headerDigest   = "Bridge-Digest"   // dead letters that were cut: XXH64 of the full bytes, in hex
@@ -28,6 +30,12 @@ func appendSubject(dst []byte, m polygon.Market, k polygon.Kind, symbol []byte) 
 	dst = append(dst, k...)
 	dst = append(dst, '.')
 	return append(dst, symbol...)
+}
+
+// kindOf returns the kind in a subject of the market.
+func kindOf(m polygon.Market, subject string) polygon.Kind {
+	kind, _, _ := strings.Cut(strings.TrimPrefix(subject, string(m)+"."), ".")
+	return polygon.Kind(kind)
 }
 
 // deadSubject is where events go that cannot be published.

@@ -76,6 +76,9 @@ func (tp *tape) check(t *testing.T, url string) {
 	t.Helper()
 	got := make(map[string][]string)
 	for _, m := range readStream(t, url, "STOCKS") {
+		if m.Subject() == "stocks.gap" {
+			continue
+		}
 		got[m.Subject()] = append(got[m.Subject()], string(m.Data()))
 	}
 	wrong := 0

@@ -1,0 +1,181 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+
+	"bridge/polygon"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// askers is how many requests are under way at once. The client keeps the vendor's rate, so this only has to cover
+	// the time that an answer takes.
+	askers = 8
+	// longestAskWait is between two attempts to ask for a ticker.
+	longestAskWait = 30 * time.Second
+	// attempts is how often a ticker is asked for that has no answer while others have one.
+	attempts = 5
+	// frameBars is how many bars of one ticker go into a record of the publisher's queue.
+	frameBars = 32
+	// progressEvery is how often a long backfill says how far it is.
+	progressEvery = 10 * time.Second
+)
+
+// askAll asks for every ticker, some at a time, and gives the publisher what the stream does not have.
+func (f *filler) askAll(ctx context.Context, t turn, w *work) error {
+	w.total.Store(int64(len(w.requests)))
+	requests := make(chan request)
+	frames := make(chan []byte)
+	group, asking := errgroup.WithContext(ctx)
+	for range askers {
+		group.Go(func() error {
+			for r := range requests {
+				if err := f.ask(asking, w, r, frames); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		defer close(requests)
+		for _, r := range w.requests {
+			select {
+			case requests <- r:
+			case <-asking.Done():
+				return context.Cause(asking)
+			}
+		}
+		return nil
+	})
+	group.Go(func() error { return f.deliver(asking, t, w, frames) })
+	return group.Wait()
+}
+
+// deliver hands frames to the publisher until every ticker has been asked for, and tells from time to time how far that is.
+func (f *filler) deliver(ctx context.Context, t turn, w *work, frames <-chan []byte) error {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		left := w.total.Load() - w.asked.Load()
+		if f.backfill.left.Store(left); left == 0 {
+			return nil
+		}
+		select {
+		case frame := <-frames:
+			if err := f.backfill.put(t, kindREST, frame); err != nil {
+				return err
+			}
+		case <-w.changed:
+		case <-tick.C:
+			f.log.Info("filling gap", "asked", w.asked.Load(), "of", w.total.Load(), "found", w.found.Load(), "n", w.sent.Load())
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ask asks for one ticker until there is an answer, or none can be hoped for. It returns an error only when there is no sense
+// in asking for another.
+func (f *filler) ask(ctx context.Context, w *work, r request, frames chan<- []byte) error {
+	defer w.oneAsked()
+	first, last := w.windows.starts(barLength(r.channel.Kind))
+	began := time.Now()
+	for attempt := 1; ; attempt++ {
+		next, err := f.askFrom(ctx, w, r, first, last, frames)
+		first = next
+		switch {
+		case err == nil:
+			w.answered.Store(time.Now().UnixNano())
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, polygon.ErrAuth):
+			return err
+		case hopeless(err), attempt >= attempts && w.answered.Load() > began.UnixNano():
+			w.failed.Add(1)
+			f.log.Debug("ticker not answered", "sym", r.symbol, "attempt", attempt, "err", err)
+			return nil
+		}
+		if !sleep(ctx, backoff(attempt, longestAskWait)) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// askFrom asks for the bars of a ticker. It returns where to go on after an error.
+func (f *filler) askFrom(ctx context.Context, w *work, r request, first, last time.Time, frames chan<- []byte) (next time.Time, err error) {
+	for page, err := range f.bars(ctx, r, first, last) {
+		if err != nil {
+			return first, err
+		}
+		for bars := page.Bars; len(bars) > 0; {
+			n := min(len(bars), frameBars)
+			if frame := w.frame(r, bars[:n]); len(frame) > 0 {
+				select {
+				case frames <- frame:
+				case <-ctx.Done():
+					return first, context.Cause(ctx)
+				}
+			}
+			first = time.UnixMilli(bars[n-1].StartMs + 1)
+			bars = bars[n:]
+		}
+	}
+	return first, nil
+}
+
+// bars asks REST for the bars of a ticker whose windows start from first to last.
+func (f *filler) bars(ctx context.Context, r request, first, last time.Time) iter.Seq2[polygon.BarPage, error] {
+	return f.rest.Aggregates(ctx, f.cfg.Market.RESTTicker(r.symbol), r.channel.Kind.Timespan(), first, last)
+}
+
+// frame makes a frame, as the feed would, of the bars that the stream does not have; nil if it has all.
+func (w *work) frame(r request, bars []polygon.RESTBar) (frame []byte) {
+	w.found.Add(int64(len(bars)))
+	key := []byte(r.channel.Type + "." + r.symbol + ".")
+	prefix := len(key)
+	for _, bar := range bars {
+		key = strconv.AppendInt(key[:prefix], bar.StartMs, 10)
+		if w.stored.has(key) {
+			w.present.Add(1)
+			continue
+		}
+		if frame == nil {
+			frame = append(frame, '[')
+		} else {
+			frame = append(frame, ',')
+		}
+		frame = append(frame, bar.Event(r.channel, r.symbol)...)
+		w.sent.Add(1)
+	}
+	if frame != nil {
+		frame = append(frame, ']')
+	}
+	return frame
+}
+
+// refusalOf returns why REST gives nothing to this key; err itself when it is of another kind.
+func refusalOf(err error) error {
+	for _, refusal := range []error{polygon.ErrAuth, polygon.ErrPlanTime, polygon.ErrPlan} {
+		if errors.Is(err, refusal) {
+			return refusal
+		}
+	}
+	return err
+}
+
+// hopeless reports whether asking for the ticker again would bring the same answer.
+func hopeless(err error) bool {
+	e, ok := errors.AsType[*polygon.RESTError](err)
+	if _, limited := errors.AsType[*polygon.RateLimitError](err); !ok || limited {
+		return false
+	}
+	return e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusRequestTimeout
+}

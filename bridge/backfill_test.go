@@ -1,0 +1,170 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"bridge/polygon"
+	"bridge/polygon/polygontest"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// newLiveMarket starts a market that trades in real time, whether somebody listens or not, until it has made n events. All
+// its bars can be asked for over REST.
+func newLiveMarket(t *testing.T, n int, rest polygontest.REST) *polygontest.Server {
+	t.Helper()
+	rest.Keep = 2 * time.Hour
+	srv := polygontest.NewServer(polygontest.Config{
+		Market: polygontest.Market{Symbols: polygontest.Symbols(20), Oddities: polygontest.Oddities{Corrected: .1}},
+		Pace:   polygontest.RealTime,
+		Events: n,
+		REST:   rest,
+	})
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// outage makes the feed refuse some connections after the present one ends, which takes it away for seconds.
+func outage(srv *polygontest.Server, frames int) {
+	srv.NextSession(polygontest.DropAfter(frames))
+	for range 4 {
+		srv.NextSession(polygontest.RefuseUpgrade(503))
+	}
+}
+
+// newFiller prepares a bridge that fills its gaps from the market.
+func newFillingBridge(t *testing.T, srv *polygontest.Server, natsURL string, settings ...string) *process {
+	return newBridge(t, srv, natsURL, append([]string{"BRIDGE_BACKFILL=true", "POLYGON_REST_URL=" + srv.RESTURL}, settings...)...)
+}
+
+// outcomes returns the gaps that have an outcome, and their states by id.
+func outcomes(t *testing.T, url string) (all []gap) {
+	t.Helper()
+	stream, err := connect(t, url).Stream(t.Context(), "STOCKS")
+	if err != nil {
+		return nil
+	}
+	_, err = readMessages(t.Context(), stream, jetstream.ConsumerConfig{FilterSubject: "stocks.gap"}, func(m jetstream.Msg, _ *jetstream.MsgMetadata) {
+		g, err := parseGap(m.Data())
+		if err != nil {
+			t.Error(err)
+		}
+		if g.State != gapOpen {
+			all = append(all, g)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// awaitOutcome waits until n gaps have an outcome, and returns them.
+func awaitOutcome(t *testing.T, url string, n int) []gap {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d gaps have an outcome", n), func() error {
+		if have := len(outcomes(t, url)); have < n {
+			return fmt.Errorf("%d have", have)
+		}
+		return nil
+	})
+	all := outcomes(t, url)
+	if len(all) > n {
+		t.Errorf("%d gaps, want %d: %+v", len(all), n, all)
+	}
+	return all
+}
+
+// checkBars compares the stream with all bars that the market has made since the stream's first one. Each is there, those
+// from REST say so, and none of those comes behind one of the feed for the same window, or twice. It returns how
+// many are from REST.
+func checkBars(t *testing.T, srv *polygontest.Server, url string) (fromREST int) {
+	t.Helper()
+	type version struct {
+		rest bool
+		data string
+	}
+	stored := make(map[string][]version) // by key
+	first := int64(0)
+	for _, m := range readStream(t, url, "STOCKS") {
+		if !strings.HasPrefix(m.Subject(), "stocks.agg.") {
+			continue
+		}
+		bar, err := polygon.ParseAggregate(m.Data())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == 0 || int64(bar.StartMs) < first {
+			first = int64(bar.StartMs)
+		}
+		rest := m.Headers().Get("Bridge-Source") == "rest"
+		if rest {
+			fromREST++
+		}
+		if rest && len(stored[bar.Key()]) > 0 {
+			t.Errorf("%s from REST is stored behind %+v", m.Data(), stored[bar.Key()])
+		}
+		stored[bar.Key()] = append(stored[bar.Key()], version{rest, string(m.Data())})
+	}
+	client, err := polygon.NewREST(srv.RESTURL, polygon.RESTOptions{Key: "secret-key", Rate: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel := polygon.Stocks.Channel("A")
+	made := 0
+	for _, symbol := range polygontest.Symbols(20) {
+		for page, err := range client.Aggregates(t.Context(), symbol, polygon.TimespanSecond, time.UnixMilli(first+1000), time.Now()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, bar := range page.Bars {
+				made++
+				key := fmt.Sprintf("A.%s.%d", symbol, bar.StartMs)
+				switch have := stored[key]; {
+				case len(have) == 0:
+					t.Errorf("%s is missing", key)
+				case have[0].rest && len(have) == 1 && have[0].data != string(bar.Event(channel, symbol)):
+					t.Errorf("%s: got %s, want %s", key, have[0].data, bar.Event(channel, symbol))
+				}
+			}
+		}
+	}
+	t.Logf("%d bars were made, %d are from REST", made, fromREST)
+	return fromREST
+}
+
+// stop ends a bridge with SIGTERM.
+func stop(t *testing.T, b *process) {
+	t.Helper()
+	b.signal(syscall.SIGTERM)
+	if code := b.wait(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// TestGapIsFilled: what the feed sent while it was away is asked for over REST, and is in the stream in the end.
+func TestGapIsFilled(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	srv := newLiveMarket(t, 400, polygontest.REST{})
+	outage(srv, 4)
+	b := newFillingBridge(t, srv, s.url)
+	b.start()
+	g := awaitOutcome(t, s.url, 1)[0]
+	if err := srv.WaitDone(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, b)
+	fromREST := checkBars(t, srv, s.url)
+	o := g.Outcome
+	if g.State != gapFilled || g.Reason != "disconnected" || o.Published == 0 || o.Published != fromREST || o.Failed > 0 || o.Asked != 20 {
+		t.Errorf("got %+v %+v, want it filled by the %d bars from REST", g, o, fromREST)
+	}
+	if o.Found != o.Present+o.Published {
+		t.Errorf("found %d, which are not %d present and %d published", o.Found, o.Present, o.Published)
+	}
+}

@@ -1,0 +1,137 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"bridge/polygon"
+)
+
+const (
+	// settleFor is how long after a gap nothing is asked: the feed is still sending bars of windows that end with it.
+	settleFor = 8 * time.Second
+	// tryFor is how long a gap is worked on at most, when nobody answers.
+	tryFor = 24 * time.Hour
+	// tryLeast is how long one is worked on at least that was found old.
+	tryLeast = time.Hour
+)
+
+// errTooOld ends the work on a gap.
+var errTooOld = fmt.Errorf("no answer for %s", tryFor)
+
+// filler has the gaps filled, one after the other. It asks REST for the bars and gives the publisher those that the stream
+// does not have. It waits for everything and everybody; nothing waits for it.
+type filler struct {
+	cfg      Config
+	backfill *backfill
+	rest     *polygon.REST
+	metrics  *metrics
+	log      *slog.Logger
+
+	said       map[string]bool // refusals that were logged
+	noSnapshot bool            // the plan has none
+}
+
+func newFiller(cfg Config, b *backfill, m *metrics, log *slog.Logger) (*filler, error) {
+	f := &filler{cfg: cfg, backfill: b, metrics: m, log: log, said: make(map[string]bool)}
+	if !cfg.Backfill {
+		return f, nil
+	}
+	var err error
+	f.rest, err = newREST(cfg)
+	return f, err
+}
+
+func newREST(cfg Config) (*polygon.REST, error) {
+	return polygon.NewREST(cfg.RESTURL, polygon.RESTOptions{Key: cfg.APIKey.Reveal()})
+}
+
+// run fills gaps until ctx ends.
+func (f *filler) run(ctx context.Context) {
+	for {
+		t, ok := f.backfill.next(ctx)
+		if !ok {
+			return
+		}
+		_ = f.turn(t) // what ends a turn before its time is said elsewhere, and the gap comes again
+	}
+}
+
+// turn fills one gap and has its outcome recorded.
+func (f *filler) turn(t turn) error {
+	g, err := f.fill(t)
+	if err != nil {
+		return err
+	}
+	if err := f.backfill.put(t, kindGap, g.encode()); err != nil {
+		return err
+	}
+	if !f.backfill.done(t) {
+		return nil
+	}
+	f.metrics.gapClosed(g)
+	level := slog.LevelInfo
+	if g.State != gapFilled {
+		level = slog.LevelWarn
+	}
+	o := g.Outcome
+	f.log.Log(t.ctx, level, "gap "+string(g.State), "from", g.From, "to", g.To, "n", o.Published, "found", o.Found, "asked", o.Asked, "failed", o.Failed, "why", o.Why)
+	return nil
+}
+
+// fill returns the gap with its outcome, or the cause of the turn's end.
+func (f *filler) fill(t turn) (gap, error) {
+	if f.rest == nil {
+		return t.gap.closed(gapUnfilled, outcome{Why: "BRIDGE_BACKFILL is false"}), nil
+	}
+	until := t.gap.To.Add(tryFor)
+	if least := time.Now().Add(tryLeast); until.Before(least) {
+		until = least
+	}
+	ctx, cancel := context.WithDeadlineCause(t.ctx, until, errTooOld)
+	defer cancel()
+	w := newWork(f.cfg, t.gap)
+	if err := f.do(ctx, t, w); err != nil {
+		if t.ctx.Err() != nil {
+			return gap{}, context.Cause(t.ctx)
+		}
+		w.lack(refusalOf(err).Error())
+		if errors.Is(err, polygon.ErrAuth) {
+			f.sayOnce(err)
+		}
+	}
+	if err := f.backfill.drain(t); err != nil {
+		return gap{}, err
+	}
+	return t.gap.closed(w.outcome(f.backfill.present.Load())), nil
+}
+
+// do works on one gap until there is nothing left to ask.
+func (f *filler) do(ctx context.Context, t turn, w *work) error {
+	if len(w.channels) == 0 {
+		return nil
+	}
+	if !sleep(ctx, time.Until(t.gap.To.Add(settleFor))) {
+		return context.Cause(ctx)
+	}
+	f.log.Info("filling gap", "reason", t.gap.Reason, "from", t.gap.From, "to", t.gap.To)
+	if err := f.survey(ctx, w); err != nil {
+		return err
+	}
+	if err := f.probe(ctx, w); err != nil {
+		return err
+	}
+	f.aim(ctx, w)
+	return f.askAll(ctx, t, w)
+}
+
+// sayOnce logs a refusal that is the same for every gap of this process.
+func (f *filler) sayOnce(err error) {
+	if said := refusalOf(err).Error(); !f.said[said] {
+		f.said[said] = true
+		f.log.Error("gaps cannot be filled: see what the plan of POLYGON_API_KEY has of REST, or set BRIDGE_BACKFILL=false", "err", err)
+	}
+}

@@ -1,0 +1,148 @@
+package bridge
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bridge/polygon/polygontest"
+
+	"github.com/coder/websocket"
+)
+
+// gapsIn takes all records from a queue and returns the gaps, and how many frames came before each.
+func gapsIn(t *testing.T, q queue) (gaps []gap, framesBefore []int) {
+	t.Helper()
+	frames := 0
+	for {
+		rec, ok := q.Next()
+		switch {
+		case !ok:
+			return gaps, framesBefore
+		case rec.Kind != kindGap:
+			frames++
+			continue
+		}
+		g, err := parseGap(rec.Frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gaps, framesBefore = append(gaps, g), append(framesBefore, frames)
+	}
+}
+
+// TestEverySessionBeginsWithItsGap: the queue has the time between two sessions before the first frame of the second, from the
+// last sign of life to the first.
+func TestEverySessionBeginsWithItsGap(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		fault  polygontest.Fault
+		reason string
+		least  time.Duration // of the gap
+		most   time.Duration
+	}{
+		{"dropped", polygontest.DropAfter(2), "disconnected", 125 * time.Millisecond, 4 * time.Second},
+		{"closed by the feed", polygontest.CloseAfter(2, websocket.StatusGoingAway), "disconnected", 125 * time.Millisecond, 4 * time.Second},
+		{"half-open", polygontest.StallAfter(2), "silent", 60 * time.Second, 90 * time.Second},
+		{"evicted", polygontest.EvictAfter(2), "max_connections", 60 * time.Second, 95 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := polygontest.NewUnstartedServer(polygontest.Config{
+					Market: polygontest.Market{Symbols: polygontest.Symbols(3)}, Pace: polygontest.RealTime,
+				})
+				srv.NextSession(tt.fault)
+				f, _ := startFeed(t, srv, "A.*", "T.*")
+				if err := srv.WaitSessions(t.Context(), 2); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(5 * time.Second)
+				synctest.Wait()
+				gaps, before := gapsIn(t, f.queue)
+				if len(gaps) != 2 {
+					t.Fatalf("%d gaps, want 2: %+v", len(gaps), gaps)
+				}
+				if g := gaps[0]; g.Reason != reasonRestart || !g.From.IsZero() || before[0] != 0 {
+					t.Errorf("first gap %+v behind %d frames, want one from an unknown time before all frames", g, before[0])
+				}
+				g := gaps[1]
+				if g.Reason != tt.reason || g.length() < tt.least || g.length() > tt.most || before[1] != 2 {
+					t.Errorf("%s gap of %v behind %d frames, want a %s one of %v to %v behind 2", g.Reason, g.length(), before[1], tt.reason, tt.least, tt.most)
+				}
+				if len(g.Channels) != 2 || g.Channels[0] != "A" || g.Channels[1] != "T" {
+					t.Errorf("channels %v, want A and T", g.Channels)
+				}
+			})
+		})
+	}
+}
+
+// TestSilenceIsNoGap: a quiet market that answers pings is known to stream until the end of the session.
+func TestSilenceIsNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{})
+		srv.NextSession(polygontest.CutMidFrame(1))
+		f, _ := startFeed(t, srv, "A.*")
+		if err := srv.WaitSubscribed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		srv.Send([]byte(`[{"ev":"A","sym":"X","s":1}]`))
+		<-time.After(3*time.Hour + time.Second)
+		srv.Send([]byte(`[{"ev":"A","sym":"X","s":2}]`))
+		if err := srv.WaitSessions(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+		if err := srv.WaitSubscribed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		gaps, _ := gapsIn(t, f.queue)
+		if len(gaps) != 2 || gaps[1].length() > time.Minute {
+			t.Fatalf("got %+v, want a gap of less than a minute after the one of the start", gaps)
+		}
+	})
+}
+
+// TestFullQueueIsAGap: from the last frame that the queue took to the first one that it takes again.
+func TestFullQueueIsAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{})
+		f, _ := startFeed(t, srv, "A.*")
+		if err := srv.WaitSubscribed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		q := f.queue.(*memory)
+		send := func() time.Time {
+			<-time.After(time.Second)
+			srv.Send([]byte(`[{"ev":"A","sym":"X","s":1}]`))
+			synctest.Wait()
+			return time.Now()
+		}
+		bound := func(n int64) { // no frame is under way here
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.maxBytes = n
+		}
+		lastKept := send()
+		bound(0)
+		for range 3 {
+			send()
+		}
+		bound(1 << 20) // for a moment: this is no end of it
+		send()
+		bound(0)
+		send()
+		bound(1 << 20)
+		again := send()
+		for range 10 {
+			send()
+		}
+		gaps, _ := gapsIn(t, q)
+		if len(gaps) != 2 {
+			t.Fatalf("%d gaps, want 2: %+v", len(gaps), gaps)
+		}
+		if g := gaps[1]; g.Reason != reasonQueueFull || !g.From.Equal(lastKept) || !g.To.Equal(again) {
+			t.Errorf("got %+v, want a full queue from %v to %v", g, lastKept.UTC(), again.UTC())
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package bridge
+
+import (
+	"fmt"
+	"time"
+
+	"bridge/bridge/internal/spool"
+)
+
+// loadGap routes a gap that the feed has put into the queue.
+func (p *publisher) loadGap(rec spool.Record, r *loaded) {
+	g, err := parseGap(rec.Frame)
+	if err != nil { // our own record, with a good checksum
+		p.log.Error("gap not understood", "err", err)
+		return
+	}
+	if g.From.IsZero() {
+		if g.From = p.lastStreamed(); g.From.IsZero() || !g.From.Before(g.To) {
+			return // nothing was ever streamed before
+		}
+	}
+	p.openGap(g, r)
+}
+
+// lookForHole records a gap when the queue skips records, which were damaged.
+func (p *publisher) lookForHole(rec spool.Record, r *loaded) {
+	if p.lastSeq == 0 || rec.Seq == p.lastSeq+1 {
+		return
+	}
+	g := newGap(p.cfg, reasonDamaged, p.lastAt, rec.At)
+	g.ID = fmt.Sprintf("%s-%d", g.ID, rec.Seq)
+	p.openGap(g, r)
+}
+
+// openGap publishes a gap, and notes from now on what the feed sends of it. The filler gets it when its record, and so all that was
+// read before it, is stored.
+func (p *publisher) openGap(g gap, r *loaded) {
+	if p.doubt.settles([]byte(g.messageID())) {
+		return // it was read from the stream, see resumeGaps
+	}
+	p.heard.listen(g)
+	p.publishGap(g, r)
+	r.gaps = append(r.gaps, g)
+	if r.seq > p.counted {
+		p.metrics.gaps.WithLabelValues(g.Reason).Inc()
+		p.log.Warn("gap in the feed", "reason", g.Reason, "from", g.From, "to", g.To)
+	}
+}
+
+// publishGap puts a gap into its lane.
+func (p *publisher) publishGap(g gap, r *loaded) {
+	m := p.newMessage()
+	m.raw, m.id, m.record = g.encode(), g.messageID(), r
+	r.pending++
+	p.enqueue(p.lane([]byte(gapSubject(p.cfg.Market))), m)
+}
+
+// lastBar is when the feed was last known to stream by what the stream has: when the newest bar's window ended, since what was read may
+// have been stored much later; where there are no bars, when the newest message was stored.
+func (p *publisher) lastBar(last map[string]lastMessage) time.Time {
+	var ended, stored time.Time
+	soon := time.Now().Add(time.Minute)
+	for subject, m := range last {
+		kind := kindOf(p.market, subject)
+		start, ok := windowStart(m.id)
+		switch {
+		case kind.Aggregate() && ok:
+			end := time.UnixMilli(start).Add(barLength(kind) + feedDelay(p.cfg))
+			if end.After(ended) && end.Before(soon) { // what is in the future is wrong
+				ended = end
+			}
+		case subject != gapSubject(p.market) && m.at.After(stored):
+			stored = m.at
+		}
+	}
+	if ended.IsZero() {
+		return stored
+	}
+	return ended
+}
+
+// lastStreamed is when the feed was last known to stream before the record that is being loaded: when the record before it was
+// read, or as the stream tells of what another process has read.
+func (p *publisher) lastStreamed() time.Time {
+	last := p.streamed
+	if p.lastAt.After(last) {
+		last = p.lastAt
+	}
+	return last.UTC().Truncate(time.Millisecond)
+}

@@ -1,0 +1,94 @@
+package bridge
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"bridge/polygon"
+)
+
+// work is what has to be asked for one gap, and how far that has come.
+type work struct {
+	windows  span
+	channels []*polygon.Channel // of bars, in the gap's subscription
+	requests []request
+	stored   idSet      // keys of the bars that the stream has of the time
+	sample   *sampleBar // of the feed, from behind the gap; nil when there is none
+	lacks    []string   // why the gap is not filled, or not whole
+
+	// Written by those who ask, and read by anybody.
+	total    atomic.Int64  // requests
+	asked    atomic.Int64  // of those, the ones that are done
+	failed   atomic.Int64  // of those asked, the ones without an answer
+	found    atomic.Int64  // bars
+	present  atomic.Int64  // of those found, the ones in the stream already
+	sent     atomic.Int64  // of those found, the ones given to the publisher
+	answered atomic.Int64  // when REST last answered, in Unix ns
+	changed  chan struct{} // capacity 1: "another one is done"
+}
+
+// request is a ticker of a channel that is asked for.
+type request struct {
+	channel *polygon.Channel
+	symbol  string
+}
+
+// newWork returns what can be asked for of a gap. The tickers are not known yet.
+func newWork(cfg Config, g gap) *work {
+	w := &work{windows: g.windows(), changed: make(chan struct{}, 1)}
+	if oldest := time.Now().Add(-cfg.StreamMaxAge); w.windows.from.Before(oldest) {
+		w.windows.from = oldest
+		w.lack("what is older than BRIDGE_STREAM_MAX_AGE is left out")
+	}
+	for _, name := range g.Channels {
+		c := cfg.Market.Channel(name)
+		switch {
+		case c == nil || !c.Kind.Aggregate():
+			w.lack(name + " cannot be asked for")
+		case cfg.Market.RESTTicker(name) == "":
+			w.lack(name + " of " + string(cfg.Market) + " cannot be asked for")
+		default:
+			w.channels = append(w.channels, c)
+		}
+	}
+	return w
+}
+
+// lack notes why the gap is not filled, or not whole.
+func (w *work) lack(why string) { w.lacks = append(w.lacks, why) }
+
+// oneAsked counts a request that is done.
+func (w *work) oneAsked() {
+	w.asked.Add(1)
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// outcome says what became of the gap. dropped is how many bars the publisher found that the feed had sent meanwhile.
+func (w *work) outcome(dropped int64) (gapState, outcome) {
+	o := outcome{
+		Asked:     int(w.asked.Load()),
+		Failed:    int(w.failed.Load()),
+		Found:     int(w.found.Load()),
+		Present:   int(w.present.Load() + dropped),
+		Published: int(w.sent.Load() - dropped),
+	}
+	lacks := w.lacks
+	switch {
+	case len(w.requests) == 0 && len(lacks) == 0:
+		lacks = append(lacks, "no ticker is known")
+	case o.Failed > 0:
+		lacks = append(lacks, "not all tickers were answered")
+	}
+	o.Why = strings.Join(lacks, "; ")
+	switch {
+	case o.Asked == o.Failed:
+		return gapUnfilled, o
+	case len(lacks) > 0:
+		return gapPartly, o
+	}
+	return gapFilled, o
+}
