@@ -338,6 +338,46 @@ func TestNATSComesLate(t *testing.T) {
 	checkStream(t, b, srv, s.url)
 }
 
+// TestPermissionsMissing: what the account may not do is in the log, once, with the subject; and the log is JSON,
+// which a line of the NATS client itself would not be.
+func TestPermissionsMissing(t *testing.T) {
+	t.Parallel()
+	for _, denied := range []string{"stocks.agg.>", "$JS.API.STREAM.INFO.STOCKS"} {
+		t.Run(denied, func(t *testing.T) {
+			t.Parallel()
+			s := newNATS(t, fmt.Sprintf(`authorization { users: [ { user: u, password: p, permissions: { publish: { deny: %q } } } ] }`, denied))
+			s.start()
+			srv := newFeed(t, 1000)
+			b := newBridge(t, srv, s.url, "NATS_USER=u", "NATS_PASSWORD=p", "BRIDGE_LOG_FORMAT=json", "BRIDGE_DRAIN_TIMEOUT=1ms")
+			b.start()
+			eventually(t, "the refusal is logged", func() error {
+				if !strings.Contains(b.log.String(), "see its permissions") {
+					return os.ErrNotExist
+				}
+				return nil
+			})
+			b.signal(syscall.SIGTERM)
+			b.wait()
+			said := 0
+			for line := range strings.Lines(b.log.String()) {
+				var entry struct{ Msg, Err string }
+				if err := json.Unmarshal([]byte(line), &entry); err != nil {
+					t.Errorf("%v in the log: %s", err, line)
+				}
+				if strings.Contains(entry.Msg, "see its permissions") {
+					said++
+					if !strings.Contains(entry.Err, strings.TrimSuffix(denied, ">")) {
+						t.Errorf("the log does not name the subject %s: %s", denied, entry.Err)
+					}
+				}
+			}
+			if said != 1 {
+				t.Errorf("said %d times, want once", said)
+			}
+		})
+	}
+}
+
 // TestRefusalsAtTheStart: what only another setting can mend ends the process with code 2 and a
 // sentence that names the setting, without any secret.
 func TestRefusalsAtTheStart(t *testing.T) {

@@ -32,8 +32,9 @@ type link struct {
 }
 
 // dialLink connects and subscribes to the acks. The end of ctx ends the connection, at once and whatever it is doing.
-// Nothing is sent while valid, unless it is nil, reports false.
-func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() bool) (*link, error) {
+// Nothing is sent while valid, unless it is nil, reports false. What the server refuses without an answer, such as a
+// publish that the account may not do, goes to complain.
+func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() bool, complain func(error)) (*link, error) {
 	c := &link{
 		acks:      make(chan *nats.Msg, 2*windowSize),
 		closed:    make(chan struct{}),
@@ -48,6 +49,7 @@ func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() b
 		nats.MaxPingsOutstanding(2),
 		nats.FlusherTimeout(10*time.Second),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { complain(err) }),
 	)
 	if err != nil {
 		return nil, err
