@@ -36,6 +36,14 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	log = log.With("market", string(cfg.Market))
 
+	m := newMetrics(opt.Registerer, cfg.Market)
+	ready := &readiness{}
+	web, err := startHTTP(cfg.HTTPAddr, ready, m, log) // first, since a port that is taken is found out at once
+	if err != nil {
+		return &ConfigError{err}
+	}
+	defer web.close()
+
 	if cfg.NATS.URL == "" {
 		server, err := natsd.Start(natsd.Options{Addr: cfg.NATSAddr, StoreDir: cfg.DataDir, Logger: log})
 		if err != nil {
@@ -46,19 +54,12 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		log.Info("embedded nats started", "url", cfg.NATS.URL, "dir", cfg.DataDir)
 	}
 
-	m := newMetrics(opt.Registerer, cfg.Market)
 	q, err := openQueue(cfg, m, log)
 	if err != nil {
 		return err
 	}
 	defer releaseQueue(q, log)
 	m.watchQueue(q)
-	ready := &readiness{}
-	web, err := startHTTP(cfg.HTTPAddr, ready, m, log)
-	if err != nil {
-		return &ConfigError{err}
-	}
-	defer web.close()
 
 	b := newBackfill()
 	m.watchBackfill(b)

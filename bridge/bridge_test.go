@@ -411,6 +411,7 @@ func TestRefusalsAtTheStart(t *testing.T) {
 		{"stream too large", polygontest.Plan{}, []string{"NATS_URL=" + empty.url, "BRIDGE_STREAM_MAX_BYTES=900TiB"}, []string{"BRIDGE_STREAM_MAX_BYTES"}},
 		{"too many replicas", polygontest.Plan{}, []string{"NATS_URL=" + empty.url, "BRIDGE_STREAM_REPLICAS=3"}, []string{"BRIDGE_STREAM_REPLICAS"}},
 		{"port taken", polygontest.Plan{}, []string{"BRIDGE_HTTP_ADDR=" + strings.TrimPrefix(plain.url, "nats://")}, []string{"BRIDGE_HTTP_ADDR"}},
+		{"port taken, before anything is started", polygontest.Plan{}, []string{"NATS_URL=", "BRIDGE_DATA_DIR=/dev/null", "BRIDGE_HTTP_ADDR=" + strings.TrimPrefix(plain.url, "nats://")}, []string{"BRIDGE_HTTP_ADDR"}},
 		{"embedded port taken", polygontest.Plan{}, []string{"NATS_URL=", "BRIDGE_DATA_DIR=" + t.TempDir(), "BRIDGE_NATS_ADDR=" + strings.TrimPrefix(plain.url, "nats://")}, []string{"BRIDGE_NATS_ADDR"}},
 		{"data directory is a file", polygontest.Plan{}, []string{"NATS_URL=", "BRIDGE_DATA_DIR=/dev/null", "BRIDGE_NATS_ADDR=127.0.0.1:0"}, []string{"BRIDGE_DATA_DIR"}},
 		{"bad certificate", polygontest.Plan{}, []string{"NATS_CA=/dev/null"}, []string{"NATS_CA"}},
