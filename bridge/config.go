@@ -143,11 +143,11 @@ func (p *parser) feed(cfg *Config, env environment) {
 	}
 }
 
-// secondBars is the parameter for the second bars of everything in a market; for the one without, its first channel.
+// secondBars is the parameter for the second bars of everything in a market. Every market has them.
 func secondBars(m polygon.Market) string {
 	channels := m.Channels()
-	first := slices.IndexFunc(channels, func(c *polygon.Channel) bool { return c.Kind == polygon.KindAgg })
-	return channels[max(first, 0)].Type + ".*"
+	i := slices.IndexFunc(channels, func(c *polygon.Channel) bool { return c.Kind == polygon.KindAgg })
+	return channels[i].Type + ".*"
 }
 
 func (p *parser) rest(cfg *Config) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,18 @@ func TestLoadEverything(t *testing.T) {
 	}
 }
 
+// What is subscribed to without a word is the second bars of the URL's market.
+func TestDefaultSubscriptionIsTheMarkets(t *testing.T) {
+	for market, want := range map[string]string{
+		"stocks": "A.*", "options": "A.*", "indices": "A.*", "futures": "A.*", "forex": "CAS.*", "crypto": "XAS.*",
+	} {
+		setenv(t, map[string]string{"POLYGON_API_KEY": "k", "POLYGON_URL": "wss://socket.massive.com/" + market})
+		if got, err := Load(); err != nil || !slices.Equal(got.Subscribe, []string{want}) {
+			t.Errorf("%s: got %q, %v; want %s", market, got.Subscribe, err, want)
+		}
+	}
+}
+
 func TestEmptyVariableCountsAsUnset(t *testing.T) {
 	env := map[string]string{"POLYGON_API_KEY": "k"}
 	setenv(t, env)
@@ -187,9 +200,9 @@ func TestLoadProblems(t *testing.T) {
 		{"BRIDGE_SPOOL_RETAIN", "-1s", "at least 0s"},
 		{"BRIDGE_DRAIN_TIMEOUT", "10", "10m"},
 		{"BRIDGE_DRAIN_TIMEOUT", "-1s", "at least"},
-		{"BRIDGE_HTTP_ADDR", "8080", ":8080"},
+		{"BRIDGE_HTTP_ADDR", "8080", "as in 127.0.0.1:8080, or :8080"},
 		{"BRIDGE_HTTP_ADDR", ":http8", "host:port"},
-		{"BRIDGE_NATS_ADDR", "localhost", "host:port"},
+		{"BRIDGE_NATS_ADDR", "localhost", "as in 127.0.0.1:4222, or :4222"},
 		{"BRIDGE_LOG_LEVEL", "verbose", "want debug, info, warn or error"},
 		{"BRIDGE_LOG_FORMAT", "xml", "want json or text"},
 		{"BRIDGE_STREM", "X", "did you mean BRIDGE_STREAM?"},

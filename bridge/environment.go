@@ -18,7 +18,7 @@ import (
 type environment struct {
 	APIKey    Secret `envconfig:"POLYGON_API_KEY" desc:"API key of Polygon.io (Massive); the only setting that is required. MASSIVE_API_KEY is read where it is not set"`
 	FeedURL   string `envconfig:"POLYGON_URL" default:"wss://delayed.massive.com/stocks" desc:"WebSocket of the feed. The default is 15 minutes late and open to every plan; real time is wss://socket.massive.com/stocks. The path names the market"`
-	Subscribe string `envconfig:"POLYGON_SUBSCRIBE" desc:"what to subscribe to, comma separated: CHANNEL.TICKER or CHANNEL.*, as in A.AAPL,AM.*; by default the second bars of everything, for stocks A.*"`
+	Subscribe string `envconfig:"POLYGON_SUBSCRIBE" desc:"what to subscribe to, comma separated: CHANNEL.TICKER or CHANNEL.*, as in A.AAPL,AM.*; by default the second bars of everything: A.*, for forex CAS.*, for crypto XAS.*"`
 	RESTURL   string `envconfig:"POLYGON_REST_URL" default:"https://api.massive.com" desc:"where bars are asked for that the feed did not send"`
 	Backfill  string `envconfig:"BRIDGE_BACKFILL" default:"true" desc:"false leaves gaps as they are, and only records them"`
 
