@@ -45,6 +45,17 @@ func TestLimiterLogsOnceAMinuteAndCounts(t *testing.T) {
 	})
 }
 
+// A person reads waits in either format.
+func TestDurationsAreLegible(t *testing.T) {
+	for format, want := range map[string]string{FormatJSON: `"wait":"1.25s"`, FormatText: "wait=1.25s"} {
+		var out bytes.Buffer
+		NewLogger(&out, slog.LevelInfo, format).Info("m", "wait", 1250*time.Millisecond)
+		if got := out.String(); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %s in it", format, got, want)
+		}
+	}
+}
+
 func TestNewLoggerFormatsAndLevels(t *testing.T) {
 	for format, want := range map[string]string{FormatJSON: `"msg":"shown"`, FormatText: "msg=shown"} {
 		var out bytes.Buffer
