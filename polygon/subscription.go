@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // maxTicker bounds a ticker in a subscription, in bytes; the longest real ones, of options, have 23.
@@ -51,8 +52,14 @@ func (m Market) checkParam(param string) error {
 	}
 	typ, ticker, found := strings.Cut(param, ".")
 	switch {
+	case strings.ContainsFunc(param, isSeparator):
+		return fmt.Errorf("%q: parameters are separated by commas: want %q", param, strings.Join(strings.FieldsFunc(param, isSeparator), ","))
 	case !found:
-		return fmt.Errorf("%q has no channel: want CHANNEL.TICKER or CHANNEL.*, as in %s.*", param, m.exampleType())
+		example := "*"
+		if isTicker(param) {
+			example = param
+		}
+		return fmt.Errorf("%q has no channel: want CHANNEL.TICKER or CHANNEL.*, as in %s.%s", param, m.exampleType(), example)
 	case m.Channel(typ) == nil:
 		return fmt.Errorf("%q: %s has no channel %q, only %s", param, m, typ, m.typeNames())
 	case ticker == "":
@@ -61,11 +68,16 @@ func (m Market) checkParam(param string) error {
 		return nil
 	case len(ticker) > maxTicker:
 		return fmt.Errorf("ticker of %d bytes in \"%.20s...\": the limit is %d", len(ticker), param, maxTicker)
+	case strings.Contains(ticker, "*"):
+		return fmt.Errorf("%q: the feed knows no patterns: name each ticker, or use %s.* for all", param, typ)
 	case !isTicker(ticker):
 		return fmt.Errorf("%q: a ticker has letters, digits and, between them, the characters . : / - only", param)
 	}
 	return nil
 }
+
+// isSeparator reports whether r is what people put between parameters in place of a comma.
+func isSeparator(r rune) bool { return r == ';' || unicode.IsSpace(r) }
 
 // isTicker reports whether s is built like a ticker of any market: AAPL, BRK.B, O:SPY251219C00650000, EUR/USD, BTC-USD.
 func isTicker(s string) bool {
