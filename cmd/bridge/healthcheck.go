@@ -9,8 +9,8 @@ import (
 )
 
 // runHealthcheck is for containers, whose image has no other program that could ask.
-func runHealthcheck(ctx context.Context, args []string, _, _ io.Writer) error {
-	if err := noArguments("healthcheck", args); err != nil {
+func runHealthcheck(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	if done, err := noArguments("healthcheck", args, stdout); done || err != nil {
 		return err
 	}
 	addr, err := bridge.HTTPAddr()

@@ -49,6 +49,26 @@ func commands() []command {
 	}
 }
 
+// find returns the command of that name, or a *usageError.
+func find(name string) (command, error) {
+	for _, c := range commands() {
+		if c.name == name {
+			return c, nil
+		}
+	}
+	return command{}, &usageError{fmt.Sprintf("there is no command %q", name)}
+}
+
+// writeUsage writes how to call the command, which each says itself when it is asked with -h; without a name, how to
+// call any.
+func (c command) writeUsage(ctx context.Context, w io.Writer) error {
+	if c.name == "" {
+		writeCommands(w)
+		return nil
+	}
+	return c.run(ctx, []string{"-h"}, w, w)
+}
+
 // usageError is a command line that is not understood.
 type usageError struct{ text string }
 
@@ -67,15 +87,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "-version", "--version":
 		name = "version"
 	}
-	err := error(&usageError{fmt.Sprintf("there is no command %q", name)})
-	for _, c := range commands() {
-		if c.name == name {
-			err = c.run(ctx, args, stdout, stderr)
-		}
+	c, err := find(name)
+	if err == nil {
+		err = c.run(ctx, args, stdout, stderr)
 	}
 	if usage, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintf(stderr, "bridge: %s\n\n", usage.text)
-		writeUsage(stderr)
+		_ = c.writeUsage(ctx, stderr)
 		return 2
 	}
 	if code := bridge.ExitCode(err); code != 0 {

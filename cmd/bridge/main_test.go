@@ -117,8 +117,9 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"demmo"}, `no command "demmo"`},
 		{[]string{"-config", "x"}, `no command "-config"`},
 		{[]string{"version", "now"}, "what is now?"},
-		{[]string{"help", "demo"}, "what is demo?"},
-		{[]string{"healthcheck", "-x"}, "what is -x?"},
+		{[]string{"help", "demmo"}, `no command "demmo"`},
+		{[]string{"help", "demo", "now"}, "what is now?"},
+		{[]string{"healthcheck", "-x"}, "not defined: -x"},
 		{[]string{"demo", "now"}, "what is now?"},
 		{[]string{"demo", "-colour"}, "not defined: -colour"},
 		{[]string{"demo", "-for", "soon"}, "invalid value"},
@@ -132,6 +133,28 @@ func TestWrongCommandLines(t *testing.T) {
 		code, stdout, stderr := callContext(ctx, tt.args...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, tt.want) || !strings.Contains(stderr, "usage:") {
 			t.Errorf("%q: got %d, %q, %q; want 2 and %q with the usage", tt.args, code, stdout, stderr, tt.want)
+		}
+		if name := tt.args[0]; name == "demo" || name == "simulate" {
+			if !strings.Contains(stderr, "usage: bridge "+name) || !strings.Contains(stderr, "-symbols") {
+				t.Errorf("%q: got %q, want how to call %s", tt.args, stderr, name)
+			}
+		}
+	}
+}
+
+func TestEachCommandSaysHowToCallIt(t *testing.T) {
+	for _, c := range commands()[1:] { // the first has no name
+		code, own, stderr := call(t, c.name, "-h")
+		if code != 0 || stderr != "" || !strings.Contains(own, "usage:") || !strings.Contains(own, c.summary) {
+			t.Errorf("%s -h: got %d, %q, %q; want the usage and %q", c.name, code, own, stderr, c.summary)
+		}
+		if code, stdout, stderr := call(t, "help", c.name); code != 0 || stderr != "" || stdout != own {
+			t.Errorf("help %s: got %d, %q, %q; want what -h says: %q", c.name, code, stdout, stderr, own)
+		}
+	}
+	for _, name := range []string{"demo", "simulate"} {
+		if _, stdout, _ := call(t, name, "-h"); !strings.Contains(stdout, "-symbols") {
+			t.Errorf("%s -h: got %q, want the flags", name, stdout)
 		}
 	}
 }
@@ -150,11 +173,6 @@ func TestHelpShowsCommandsAndSettings(t *testing.T) {
 		var settings bytes.Buffer
 		if err := bridge.WriteSettings(&settings); err != nil || !strings.Contains(stdout, settings.String()) {
 			t.Errorf("%s: the settings are missing", arg)
-		}
-	}
-	for _, command := range []string{"demo", "simulate"} {
-		if code, stdout, _ := call(t, command, "-h"); code != 0 || !strings.Contains(stdout, "-symbols") {
-			t.Errorf("%s -h: got %d, %q", command, code, stdout)
 		}
 	}
 }
