@@ -250,7 +250,7 @@ func HTTPAddr() (string, error) {
 	p := &parser{}
 	addr := p.address("BRIDGE_HTTP_ADDR", env.HTTPAddr)
 	if env.HTTPAddr == "off" {
-		p.problems = []error{errors.New("BRIDGE_HTTP_ADDR is off: the bridge cannot be asked for its health")}
+		p.problems = []error{errors.New("BRIDGE_HTTP_ADDR is off: to ask the bridge for its health, give both an address, as in 127.0.0.1:8080")}
 	}
 	if err := errors.Join(p.problems...); err != nil {
 		return "", &ConfigError{err}

@@ -132,15 +132,18 @@ func Healthcheck(ctx context.Context, addr string) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return fmt.Errorf("no bridge answers on %s: does it run, with the same BRIDGE_HTTP_ADDR? %w", addr, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", strings.ReplaceAll(strings.TrimSpace(string(body)), "\n", "; "))
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusServiceUnavailable:
+		return fmt.Errorf("not ready, its log says why: %s", strings.ReplaceAll(strings.TrimSpace(string(body)), "\n", "; "))
 	}
-	return nil
+	return fmt.Errorf("what answers on %s is no bridge, set BRIDGE_HTTP_ADDR for both to another address: %s", addr, resp.Status)
 }

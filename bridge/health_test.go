@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -103,8 +104,17 @@ func TestCloseFreesThePort(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	if err := Healthcheck(t.Context(), addr); err == nil {
-		t.Error("healthcheck of nobody: got no error")
+	if err := Healthcheck(t.Context(), addr); err == nil || !strings.Contains(err.Error(), "no bridge answers on "+addr) {
+		t.Errorf("healthcheck of nobody: got %v", err)
+	}
+}
+
+func TestHealthcheckOfAnotherProgram(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	err := Healthcheck(t.Context(), other.Listener.Addr().String())
+	if err == nil || !strings.Contains(err.Error(), "is no bridge") || !strings.Contains(err.Error(), "BRIDGE_HTTP_ADDR") {
+		t.Errorf("got %v, want that this is no bridge, and the setting", err)
 	}
 }
 
