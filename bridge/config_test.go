@@ -380,7 +380,7 @@ func TestSettingsTablesShowEverySetting(t *testing.T) {
 	if err := WriteSettings(&help); err != nil {
 		t.Fatal(err)
 	}
-	markdown := SettingsMarkdown()
+	markdown := settingsMarkdown()
 	for _, s := range settingsOf(new(environment)) {
 		if s.name == "" || s.desc == "" {
 			t.Errorf("setting %q has no name or no description", s.name)

@@ -22,20 +22,6 @@ func WriteSettings(w io.Writer) error {
 	return err
 }
 
-// SettingsMarkdown returns the table of all settings as the README has it.
-func SettingsMarkdown() string {
-	var b strings.Builder
-	b.WriteString("| Variable | Default | Meaning |\n|---|---|---|\n")
-	for _, s := range settingsOf(new(environment)) {
-		fallback := ""
-		if s.fallback != "" {
-			fallback = "`" + s.fallback + "`"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.name, fallback, s.desc)
-	}
-	return b.String()
-}
-
 // wrap breaks text between words into lines of at most width letters, each behind the indent.
 func wrap(text, indent string, width int) string {
 	var b strings.Builder
