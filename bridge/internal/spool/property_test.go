@@ -2,17 +2,24 @@ package spool
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
-// TestLogGivesWhatItTook does at random what a log is there for: append, write, read, acknowledge, rewind, on a disk that is full at
-// times, with restarts and kill -9 in between, and holds it to a plain slice.
+var (
+	firstSeed = flag.Uint64("seed", 0, "the first seed of TestLogGivesWhatItTook")
+	seeds     = flag.Uint64("seeds", 12, "how many it takes")
+)
+
+// TestLogGivesWhatItTook does at random what a log is there for: append, write, read, acknowledge, rewind, discard, on a disk that is
+// full at times, with restarts and kill -9 in between, and holds it to a plain slice.
 func TestLogGivesWhatItTook(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), dir: t.TempDir(), gone: make(map[uint64]bool)}
 			m.open()
@@ -42,7 +49,7 @@ type model struct {
 	mark   Mark
 	known  position        // acked and mark, as they were last saved
 	saved  uint64          // records up to this one are in the files
-	gone   map[uint64]bool // acknowledged on a full disk, and so not in the files after kill -9
+	gone   map[uint64]bool // discarded, or acknowledged on a full disk and so not in the files after kill -9
 }
 
 func (m *model) fatalf(format string, args ...any) {
@@ -59,24 +66,28 @@ func (m *model) open() {
 
 func (m *model) any() {
 	switch n := m.rng.IntN(1000); {
-	case n < 400:
+	case n < 390:
 		m.append()
-	case n < 700:
+	case n < 690:
 		m.read()
-	case n < 820:
+	case n < 810:
 		m.ack()
-	case n < 920:
+	case n < 905:
 		m.write()
-	case n < 960:
+	case n < 945:
 		m.save()
-	case n < 970:
+	case n < 955:
 		m.rewind()
-	case n < 975:
+	case n < 960:
 		m.all()
-	case n < 985:
+	case n < 970:
 		m.space = int64(m.rng.IntN(3000))
-	case n < 993:
-		m.space = 1 << 40
+	case n < 975:
+		m.disk.positionErr = errNoSpace
+	case n < 985:
+		m.discard()
+	case n < 992:
+		m.repair()
 	case n < 997:
 		m.kill()
 	default:
@@ -114,7 +125,7 @@ func (m *model) read() {
 			return
 		}
 		m.check(rec, want)
-		if lost := want - m.next - 1; m.next > 0 && rec.Lost != lost {
+		if lost := want - m.next - 1; rec.Lost != lost {
 			m.fatalf("record %d: %d are said to be lost before it, want %d", want, rec.Lost, lost)
 		}
 		m.next = want
@@ -151,15 +162,35 @@ func (m *model) write() {
 
 func (m *model) save() {
 	m.l.save()
-	m.known = position{m.acked, m.mark}
-	if m.l.Err() == nil {
+	if m.disk.positionErr == nil {
+		m.known = position{m.acked, m.mark}
+	}
+	if unwrittenBytes(m.l) == 0 {
 		m.saved = m.newest()
+	}
+}
+
+// discard ends the retention of what is acknowledged at this moment.
+func (m *model) discard() {
+	m.l.opt.Retain = 0
+	m.l.discard(time.Now())
+	m.l.opt.Retain = time.Hour
+	oldest, _ := m.l.oldest()
+	if oldest > m.acked+1 {
+		m.fatalf("the oldest record is %d, but %d are acknowledged", oldest, m.acked)
+	}
+	for seq := uint64(1); seq < oldest; seq++ {
+		m.gone[seq] = true
+	}
+	if oldest > m.newest() {
+		m.saved = m.known.acked // no file is left to tell of more
 	}
 }
 
 func (m *model) rewind() {
 	m.l.Rewind()
-	m.next, m.acked, m.mark = 0, 0, Mark{} // everything is retained
+	m.next = m.after(0) - 1
+	m.acked, m.mark = m.next, Mark{}
 }
 
 func (m *model) all() {
@@ -186,6 +217,8 @@ func (m *model) kill() {
 	m.reopened()
 }
 
+func (m *model) repair() { m.space, m.disk.positionErr = 1<<40, nil }
+
 // tear adds to the newest segment a part of the record that would have come.
 func (m *model) tear() {
 	n := len(m.l.segments)
@@ -207,7 +240,7 @@ func (m *model) tear() {
 }
 
 func (m *model) restart() {
-	m.space = 1 << 40
+	m.repair()
 	m.save()
 	if m.l.Err() != nil {
 		m.fatalf("%v", m.l.Err())
@@ -221,8 +254,12 @@ func (m *model) reopened() {
 	if m.l.last < m.saved {
 		m.fatalf("%d records after the restart, but %d had been written", m.l.last, m.saved)
 	}
-	if got := (position{m.l.acked, m.l.Mark()}); got != m.known {
-		m.fatalf("acknowledged are %v after the restart, want %v", got, m.known)
+	want := m.known // or more, where that could not be written, and the files behind it are discarded
+	if len(m.l.segments) > 0 {
+		want.acked = max(want.acked, m.l.segments[0].first-1)
+	}
+	if got := (position{m.l.acked, m.l.Mark()}); got != want {
+		m.fatalf("acknowledged are %v after the restart, want %v", got, want)
 	}
 	if m.l.last > m.newest() {
 		m.fatalf("%d records after the restart, %d were appended", m.l.last, m.newest())
@@ -240,7 +277,10 @@ func (m *model) reopened() {
 			m.gone[seq] = true
 		}
 	}
-	m.next, m.acked, m.mark, m.saved = m.known.acked, m.known.acked, m.known.mark, m.l.last
+	m.next, m.acked, m.mark, m.saved = m.known.acked, want.acked, want.mark, m.l.last
+	if m.next == 0 {
+		m.next = m.acked // nobody knows whether there was more
+	}
 }
 
 func (m *model) drain() {
