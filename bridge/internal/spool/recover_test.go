@@ -198,6 +198,25 @@ func TestRecover(t *testing.T) {
 	}
 }
 
+// TestOpenReadsLittle: of files that may be many it reads the newest one, and a block of the one where Next begins.
+func TestOpenReadsLittle(t *testing.T) {
+	path := t.TempDir()
+	l := openByHand(t, directory(path), roomy(nil))
+	appendFrames(t, l, 10_000, recordSize-recordHeader)
+	l.save()
+	l = openByHand(t, directory(path), roomy(nil))
+	newest := l.segments[len(l.segments)-1].end
+	read := int64(0)
+	count := func(n int) error { read += int64(n); return nil }
+	l = openByHand(t, &faulty{directory: directory(path), onRead: count}, roomy(nil))
+	if n, size, _ := l.Depth(); n != 10_000 || size != 10_000*recordSize {
+		t.Errorf("%d records of %d bytes wait", n, size)
+	}
+	if most := 2 * (newest + int64(smallSizes.block)); read > most { // blocks overlap
+		t.Errorf("%d bytes were read, want at most %d", read, most)
+	}
+}
+
 // TestDamageAtTheEndDoesNotHoldTheDrain: a last record that is damaged while the log is open can never be acknowledged, and must not
 // be waited for.
 func TestDamageAtTheEndDoesNotHoldTheDrain(t *testing.T) {
