@@ -59,7 +59,9 @@ func TestRefusalsHaveAMeaning(t *testing.T) {
 			RESTError{403, "NOT_AUTHORIZED", "Your plan doesn't include this data timeframe. Please", ""}, ErrPlanTime},
 		{"day of the plan", 403, `{"status":"NOT_AUTHORIZED","message":"Attempted to request today's data before end of day. Please"}`,
 			RESTError{403, "NOT_AUTHORIZED", "Attempted to request today's data before end of day. Please", ""}, ErrPlanTime},
-		{"403 of a proxy", 403, `<html>Forbidden</html>`, RESTError{StatusCode: 403}, ErrPlan},
+		{"403 of a firewall", 403, `<html>Forbidden</html>`, RESTError{StatusCode: 403}, nil},
+		{"403 without a status", 403, `{"message":"Forbidden"}`, RESTError{403, "", "Forbidden", ""}, ErrPlan},
+		{"words beside a null", 400, `{"status":"ERROR","error":"limit","message":null}`, RESTError{400, "ERROR", "limit", ""}, nil},
 		{"refusal with status 200", 200, `{"status":"NOT_AUTHORIZED","message":"no"}`, RESTError{200, "NOT_AUTHORIZED", "no", ""}, ErrPlan},
 		{"not found", 404, `{"status":"NOT_FOUND",` + id + `,"message":"Data not found."}`, RESTError{404, "NOT_FOUND", "Data not found.", "a1"}, nil},
 		{"bad request", 400, `{"status":"ERROR","error":"limit"}`, RESTError{400, "ERROR", "limit", ""}, nil},
@@ -156,7 +158,6 @@ func TestAnswersThatMustNotPassForData(t *testing.T) {
 		{"cut", `{"status":"OK","tickers":[{"ticker":"A"`, "no JSON object"},
 		{"cut between members", `{"status":"OK","count":1`, "no JSON object"},
 		{"something behind it", `{"status":"OK"} {}`, "no JSON object"},
-		{"too much", `{"status":"OK"}` + strings.Repeat(" ", maxAnswer), "more than 32 MiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := fakeREST(t, says(200, tt.body))
@@ -164,6 +165,25 @@ func TestAnswersThatMustNotPassForData(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// endless is an answer that never ends, without a network to make it slow.
+type endless struct{}
+
+func (endless) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(endless{})}, nil
+}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestAnswerIsBounded(t *testing.T) {
+	r, err := NewREST("http://endless", RESTOptions{Key: restKey, HTTPClient: &http.Client{Transport: endless{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Snapshot(t.Context()); err == nil || !strings.Contains(err.Error(), "more than 32 MiB") {
+		t.Errorf("got %v, want an error that says how much is too much", err)
 	}
 }
 

@@ -1,6 +1,9 @@
 package polygon
 
-import "iter"
+import (
+	"cmp"
+	"iter"
+)
 
 // restAnswer is what is used of an answer's outermost object. The slices point into the body.
 type restAnswer struct {
@@ -48,8 +51,8 @@ func (a *restAnswer) note(key, value []byte) {
 	switch string(key) {
 	case "status":
 		a.status = textOf(value)
-	case "error", "message": // which of them depends on the status; none has both
-		a.message = textOf(value)
+	case "error", "message": // which of them depends on the status; the other is absent or null
+		a.message = cmp.Or(textOf(value), a.message)
 	case "request_id":
 		a.requestID = textOf(value)
 	case "ticker":

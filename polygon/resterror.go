@@ -56,6 +56,9 @@ var restMeanings = []struct {
 
 // Unwrap returns the sentinel that the answer stands for, nil if there is none.
 func (e *RESTError) Unwrap() error {
+	if e.StatusCode == http.StatusForbidden && e.Status == "" && e.Message == "" {
+		return nil // the vendor says why; this is of something on the way, such as a firewall, and tells nothing of the plan
+	}
 	message := strings.ToLower(e.Message)
 	for _, m := range restMeanings {
 		if e.StatusCode == m.statusCode && strings.Contains(message, m.message) {
