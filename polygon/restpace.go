@@ -11,7 +11,8 @@ const slowest = time.Minute / 5
 
 // pace spaces requests evenly, and learns from refusals what the key's plan grants. The vendor counts requests per
 // minute, so what it granted in the last minute before a refusal is about the plan's rate. From there the pace
-// quickens by a third for each minute without a refusal, since the refusal may have been meant for a passing crowd.
+// doubles with each minute without a refusal, since the refusal may have been meant for a passing crowd. In a plan that
+// grants little, that costs a refusal a minute.
 type pace struct {
 	turn chan struct{} // holds one: who has put it there waits for the next slot, the others for their turn
 
@@ -71,7 +72,7 @@ func (p *pace) granted() {
 	now := time.Now()
 	p.minute.add(now)
 	if p.interval > p.fastest && now.Sub(p.changed) >= time.Minute {
-		p.interval = max(p.fastest, p.interval*3/4)
+		p.interval = max(p.fastest, p.interval/2)
 		p.changed = now
 	}
 }

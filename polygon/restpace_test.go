@@ -118,8 +118,8 @@ func TestPaceQuickensAgain(t *testing.T) {
 		for p.interval > p.fastest {
 			grants(t, p, 1)
 		}
-		if got := time.Since(begun); got > 30*time.Minute {
-			t.Errorf("it took %s", got)
+		if got := time.Since(begun); got > 12*time.Minute {
+			t.Errorf("it took %s, want little more than the ten minutes of ten times twice the rate", got)
 		}
 	})
 }
