@@ -38,6 +38,7 @@
 //   - tape.go: what was sent
 //   - rest.go: the REST side: what it is configured to be, and who is let in
 //   - restpast.go: the bars that can be asked for; restaggregates.go: by symbol; restsnapshot.go: the last of each
+//   - restgiven.go: bars that a test says were made
 //   - restfaults.go: refusals and breakdowns, as named values
 //   - wait.go: Stats, and waiting for them to change
 //

@@ -55,7 +55,7 @@ func (s *Server) serveAggregates(w http.ResponseWriter, r *http.Request) {
 	backward := query.Get("sort") == "desc"
 	var bars []bar
 	ticker := r.PathValue("ticker")
-	if symbol, ok := s.past.symbols[ticker]; ok {
+	if symbol, ok := s.past.symbol(ticker); ok {
 		bars = s.past.bars(span == "minute", symbol, from, to, s.visible(), limit+1, backward)
 	}
 	a := barsAnswer{
@@ -134,5 +134,10 @@ func (s *Server) appendVolume(dst []byte, volume int64) []byte {
 	return strconv.AppendFloat(dst, float64(volume)/parts, format, -1, 64)
 }
 
-// trades is how many trades a bar has, which follows from their average size.
-func (b *bar) trades() int64 { return max(1, b.volume*10/(parts*b.size)) }
+// trades is how many trades a bar has, which follows from their average size; 1 where that is not known.
+func (b *bar) trades() int64 {
+	if b.size == 0 {
+		return 1
+	}
+	return max(1, b.volume*10/(parts*b.size))
+}

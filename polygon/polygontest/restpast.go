@@ -6,33 +6,59 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"bridge/polygon"
 )
 
 // endOfDays is behind every window, in ms, with room for a delay.
 const endOfDays = math.MaxInt64 / 2
 
-// past is what the market has made, each bar in its last version.
+// past is what the market has made, and what a test says it has, each bar in its last version.
 type past struct {
-	keep    int64            // ms; 0 keeps nothing
-	symbols map[string]int32 // index of each symbol of the market
+	keep int64 // ms; 0 keeps nothing
+	feed polygon.Market
 
-	mu      sync.Mutex // guards what follows
-	seconds [][]bar    // by symbol, in order
-	minutes [][]bar    // likewise
-	newest  int64      // end of the newest second, ms
-	behind  int64      // by how much the market's time is behind the clock where it trades in real time, ms
+	mu      sync.Mutex       // guards what follows
+	tickers []string         // of REST, by symbol: those of the market, then the others as they came
+	symbols map[string]int32 // by ticker
+	seconds [][]bar          // by symbol, in order
+	minutes [][]bar          // likewise
+	newest  int64            // end of the newest bar, ms
+	behind  int64            // by how much the market's time is behind the clock where it trades in real time, ms
 }
 
-func newPast(keep time.Duration, symbols []string) *past {
-	p := &past{keep: keep.Milliseconds(), symbols: map[string]int32{}}
-	if p.keep == 0 {
-		return p
+func newPast(keep time.Duration, feed polygon.Market, symbols []string) *past {
+	p := &past{keep: keep.Milliseconds(), feed: feed, symbols: map[string]int32{}}
+	if p.keep > 0 {
+		for _, symbol := range symbols {
+			p.enter(feed.RESTTicker(symbol))
+		}
 	}
-	for i, symbol := range symbols {
-		p.symbols[symbol] = int32(i)
-	}
-	p.seconds, p.minutes = make([][]bar, len(symbols)), make([][]bar, len(symbols))
 	return p
+}
+
+// enter gives a ticker the next index.
+func (p *past) enter(ticker string) int32 {
+	i := int32(len(p.tickers))
+	p.symbols[ticker] = i
+	p.tickers = append(p.tickers, ticker)
+	p.seconds, p.minutes = append(p.seconds, nil), append(p.minutes, nil)
+	return i
+}
+
+// known is every ticker, by symbol. The slice must not be changed.
+func (p *past) known() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clip(p.tickers)
+}
+
+// symbol returns the index of a ticker; false if nobody has heard of it.
+func (p *past) symbol(ticker string) (int32, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, ok := p.symbols[ticker]
+	return i, ok
 }
 
 // open notes when the market's first second, which starts at start, is sent.
@@ -63,15 +89,36 @@ func (p *past) add(b *bar) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.put(b)
+}
+
+// addOf notes a bar of a symbol that the market need not have.
+func (p *past) addOf(symbol string, b bar) {
+	ticker := p.feed.RESTTicker(symbol)
+	if p.keep == 0 || ticker == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, ok := p.symbols[ticker]
+	if !ok {
+		i = p.enter(ticker)
+	}
+	b.symbol = i
+	p.put(&b)
+}
+
+// put puts a bar where it belongs, unless it is too old to be kept, and forgets what has become so.
+func (p *past) put(b *bar) {
 	p.newest = max(p.newest, b.end)
 	bars := &p.of(b.minute)[b.symbol]
 	if i, again := place(*bars, b.start); again {
 		(*bars)[i] = *b
-	} else if i == len(*bars) { // else it was forgotten before it was corrected
-		*bars = append(*bars, *b)
-		for b.start-(*bars)[0].start > p.keep {
-			*bars = (*bars)[1:]
-		}
+	} else {
+		*bars = slices.Insert(*bars, i, *b)
+	}
+	for newest := (*bars)[len(*bars)-1].start; newest-(*bars)[0].start > p.keep; {
+		*bars = (*bars)[1:]
 	}
 }
 

@@ -18,7 +18,7 @@ func (s *Server) serveSnapshot(w http.ResponseWriter, r *http.Request) {
 	body := []byte(`{"tickers":[`)
 	count := 0
 	until := s.visible()
-	for i, ticker := range s.config.Market.Symbols {
+	for i, ticker := range s.past.known() {
 		last := s.past.bars(false, int32(i), 0, endOfDays, until, 1, true)
 		if len(last) == 0 || last[0].otc && !otc {
 			continue

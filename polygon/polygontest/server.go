@@ -108,7 +108,7 @@ func NewUnstartedServer(config Config) *Server {
 	}
 	s := &Server{config: config, traded: config.Market.params()}
 	s.tape.record = config.Record
-	s.past = newPast(config.REST.Keep, config.Market.Symbols)
+	s.past = newPast(config.REST.Keep, config.Feed, config.Market.Symbols)
 	s.restMux = s.restHandler()
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
