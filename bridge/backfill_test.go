@@ -48,7 +48,7 @@ func outcomes(t *testing.T, url string) (all []gap) {
 	if err != nil {
 		return nil
 	}
-	_, err = readMessages(t.Context(), stream, jetstream.ConsumerConfig{FilterSubject: "stocks.gap"}, func(m jetstream.Msg, _ *jetstream.MsgMetadata) {
+	_, err = readMessages(t.Context(), stream, jetstream.ConsumerConfig{FilterSubject: "stocks.gap"}, func(m jetstream.Msg, _ *jetstream.MsgMetadata) (more bool) {
 		g, err := parseGap(m.Data())
 		if err != nil {
 			t.Error(err)
@@ -56,6 +56,7 @@ func outcomes(t *testing.T, url string) (all []gap) {
 		if g.State != gapOpen {
 			all = append(all, g)
 		}
+		return true
 	})
 	if err != nil {
 		t.Fatal(err)

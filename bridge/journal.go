@@ -30,7 +30,7 @@ func openGaps(ctx context.Context, stream jetstream.Stream, subject string, last
 	closed := make(map[string]bool)
 	err := upTo(ctx, last, func() (highest uint64, err error) {
 		open = nil
-		return readMessages(ctx, stream, jetstream.ConsumerConfig{FilterSubject: subject}, func(m jetstream.Msg, _ *jetstream.MsgMetadata) {
+		return readMessages(ctx, stream, jetstream.ConsumerConfig{FilterSubject: subject}, func(m jetstream.Msg, _ *jetstream.MsgMetadata) (more bool) {
 			g, err := parseGap(m.Data())
 			switch {
 			case err != nil: // not ours
@@ -39,6 +39,7 @@ func openGaps(ctx context.Context, stream jetstream.Stream, subject string, last
 			case !closed[g.ID]:
 				open = append(open, g)
 			}
+			return true
 		})
 	})
 	open = slices.DeleteFunc(open, func(g gap) bool { return closed[g.ID] })

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// since is where reading a stream begins, and where it may end. Times are by the server's clock.
+// since is where reading a stream begins, and where it ends. Times are by the server's clock.
 type since struct {
 	seq   uint64
 	time  time.Time // counts when it is set
@@ -34,13 +34,19 @@ func storedIDs(ctx context.Context, stream jetstream.Stream, from since) (ids id
 		if from.seq > last { // nothing was stored since
 			return last, nil
 		}
-		return readHeaders(ctx, stream, from.consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) {
-			before = min(before, at.Sequence.Stream-1)
-			if !from.until.IsZero() && at.Timestamp.After(from.until) {
-				return
+		ended := false
+		highest, err = readHeaders(ctx, stream, from.consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) (more bool) {
+			if ended = !from.until.IsZero() && at.Timestamp.After(from.until); ended {
+				return false
 			}
+			before = min(before, at.Sequence.Stream-1)
 			ids.add(m.Headers().Get(jetstream.MsgIDHeader))
+			return true
 		})
+		if ended {
+			return last, err
+		}
+		return highest, err
 	})
 	return ids, before, err
 }
@@ -57,8 +63,9 @@ func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (
 	last := make(map[string]lastMessage)
 	err := upToDate(ctx, stream, func(uint64) (highest uint64, err error) {
 		policy := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: filter}
-		return readHeaders(ctx, stream, policy, func(m jetstream.Msg, at *jetstream.MsgMetadata) {
+		return readHeaders(ctx, stream, policy, func(m jetstream.Msg, at *jetstream.MsgMetadata) (more bool) {
 			last[m.Subject()] = lastMessage{m.Headers().Get(jetstream.MsgIDHeader), at.Sequence.Stream, at.Timestamp}
+			return true
 		})
 	})
 	return last, err
@@ -97,13 +104,14 @@ func upTo(ctx context.Context, last uint64, read func() (highest uint64, err err
 }
 
 // readHeaders is readMessages without the data.
-func readHeaders(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig, yield func(jetstream.Msg, *jetstream.MsgMetadata)) (highest uint64, err error) {
+func readHeaders(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig, yield func(jetstream.Msg, *jetstream.MsgMetadata) (more bool)) (highest uint64, err error) {
 	cfg.HeadersOnly = true
 	return readMessages(ctx, stream, cfg, yield)
 }
 
-// readMessages passes every message that a new consumer has pending to yield, and returns the highest sequence that it saw.
-func readMessages(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig, yield func(jetstream.Msg, *jetstream.MsgMetadata)) (highest uint64, err error) {
+// readMessages passes the messages that a new consumer has pending to yield as long as that wants more, and returns the highest
+// sequence that it saw.
+func readMessages(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig, yield func(jetstream.Msg, *jetstream.MsgMetadata) (more bool)) (highest uint64, err error) {
 	cfg.AckPolicy = jetstream.AckNonePolicy
 	cfg.MemoryStorage = true
 	cfg.Replicas = 1
@@ -113,7 +121,8 @@ func readMessages(ctx context.Context, stream jetstream.Stream, cfg jetstream.Co
 		return 0, fmt.Errorf("create consumer: %w", err)
 	}
 	defer func() { _ = stream.DeleteConsumer(context.WithoutCancel(ctx), consumer.CachedInfo().Name) }()
-	for pending := int(consumer.CachedInfo().NumPending); pending > 0; {
+	more := true
+	for pending := int(consumer.CachedInfo().NumPending); pending > 0 && more; {
 		batch, err := consumer.Fetch(min(pending, 5000), jetstream.FetchMaxWait(5*time.Second))
 		if err != nil {
 			return 0, fmt.Errorf("fetch: %w", err)
@@ -124,7 +133,7 @@ func readMessages(ctx context.Context, stream jetstream.Stream, cfg jetstream.Co
 			if err != nil {
 				return 0, fmt.Errorf("fetch: %w", err)
 			}
-			yield(m, meta)
+			more = more && yield(m, meta)
 			highest = max(highest, meta.Sequence.Stream)
 			pending = int(meta.NumPending)
 		}

@@ -62,8 +62,8 @@ type publisher struct {
 
 	connected bool        // the stream was reconciled with once
 	fresh     bool        // nothing was reconciled with yet since this process started, or became the active one
-	left      time.Time   // when this process ceased to be the active one
 	valid     func() bool // whether it may publish at this moment; nil: always
+	queued    time.Time   // when the newest record came that was queued at the begin of its turn; zero: there was none
 	created   time.Time   // of the stream that the acks came from
 	acked     uint64      // the highest sequence that was acknowledged in it
 	doubt     *doubt      // about the records to be loaded; nil when there is none

@@ -52,9 +52,8 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 			return fmt.Errorf("reconcile: %w", err)
 		}
 	}
-	if !p.left.IsZero() && p.fresh {
-		// What the others store later is not of what is queued here.
-		from.until = info.TimeStamp.Add(-time.Since(p.left) + time.Minute)
+	if p.fresh && p.valid != nil && !lost {
+		from = p.sinceTurn(info, from)
 	}
 	stored, floor, err := storedIDs(ctx, stream, from)
 	if err != nil {
@@ -75,12 +74,6 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	p.limit, p.paused, p.pause, p.stalled = windowSize, time.Time{}, 0, time.Time{}
 	return nil
 }
-
-// begin makes the publisher the active one, from now until valid reports false.
-func (p *publisher) begin(valid func() bool) { p.valid, p.fresh = valid, true }
-
-// leave notes that it is not the active one any more.
-func (p *publisher) leave() { p.left = time.Now() }
 
 // floor is a sequence of the stream up to which no message of a record that is not acknowledged can be stored.
 func (p *publisher) floor() uint64 {

@@ -46,7 +46,6 @@ func (d *daemon) takeTurn(ctx context.Context, l *lease.Lease) error {
 		d.metrics.active.Set(0)
 	}()
 	d.publisher.begin(l.Valid)
-	defer d.publisher.leave()
 	return d.work(ctx, l.Held())
 }
 

@@ -76,7 +76,7 @@ func (w *work) readStored(ctx context.Context, stream jetstream.Stream, cfg Conf
 	since := fromTime(info.TimeStamp.Add(-time.Since(w.windows.from) - margin))
 	return upToDate(ctx, stream, func(uint64) (highest uint64, err error) {
 		w.stored, w.sample = make(idSet), nil
-		return readHeaders(ctx, stream, since.consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) {
+		return readHeaders(ctx, stream, since.consumer(), func(m jetstream.Msg, _ *jetstream.MsgMetadata) (more bool) {
 			id := m.Headers().Get(jetstream.MsgIDHeader)
 			kind := kindOf(cfg.Market, m.Subject())
 			start, ok := windowStart(id)
@@ -87,6 +87,7 @@ func (w *work) readStored(ctx context.Context, stream jetstream.Stream, cfg Conf
 			case start > to && (w.sample == nil || start < w.sample.start) && m.Headers().Get(headerSource) == "":
 				w.consider(cfg.Market, id, m.Subject(), start)
 			}
+			return true
 		})
 	})
 }
