@@ -46,6 +46,7 @@ type feed struct {
 	limited *limiter
 	ready   *readiness
 	client  *http.Client // for the upgrade; nil: the default
+	valid   func() bool  // whether it may dial at this moment; nil: always
 	frames  int          // read in this session
 
 	away      *interruption // nil while what the feed sends gets into the queue
@@ -53,10 +54,13 @@ type feed struct {
 	lastGap   time.Time     // end of the gap that was recorded in this session; zero when there was none
 }
 
-// run keeps a session going until ctx ends, which is success, or the feed refuses the key.
+// run keeps a session going until ctx ends or it may not dial any more, which is success, or the feed refuses the key.
 func (f *feed) run(ctx context.Context) error {
 	f.away = &interruption{reason: reasonRestart}
 	for failures := 0; ; failures++ {
+		if f.valid != nil && !f.valid() { // a process that was frozen wakes in the wait below
+			return nil
+		}
 		f.metrics.enter(StateConnecting)
 		began := time.Now()
 		f.frames = 0

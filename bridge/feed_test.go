@@ -16,8 +16,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// startFeed runs a feed in the present bubble against a server on a pipe.
-func startFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) (*feed, <-chan error) {
+// newTestFeed returns a feed for a server on a pipe, both in the present bubble.
+func newTestFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) *feed {
 	t.Helper()
 	srv.StartPipe()
 	f := &feed{
@@ -29,6 +29,13 @@ func startFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) (*fee
 		client:  srv.Client(),
 	}
 	f.limited = newLimiter(f.log)
+	return f
+}
+
+// startFeed runs such a feed.
+func startFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) (*feed, <-chan error) {
+	t.Helper()
+	f := newTestFeed(t, srv, subscribe...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f.run(ctx) }()
@@ -262,4 +269,26 @@ func sent(srv *polygontest.Server) (events []string) {
 		events = append(events, string(s.Raw))
 	}
 	return events
+}
+
+// TestFeedOfStandbyDoesNotDial: a bridge that has ceased to be the active one does not come back to the vendor, also where nothing
+// but the clock has told it so.
+func TestFeedOfStandbyDoesNotDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{
+			Market: polygontest.Market{Symbols: polygontest.Symbols(3)}, Pace: polygontest.RealTime,
+		})
+		srv.NextSession(polygontest.DropAfter(1))
+		f := newTestFeed(t, srv, "A.*")
+		lost := time.Now().Add(time.Millisecond)
+		f.valid = func() bool { return time.Now().Before(lost) }
+		if err := f.run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := srv.Stats().Sessions; n != 1 {
+			t.Errorf("%d sessions, want 1", n)
+		}
+		srv.Close()
+		synctest.Wait()
+	})
 }

@@ -45,6 +45,7 @@ func (d *daemon) takeTurn(ctx context.Context, l *lease.Lease) error {
 		d.ready.standby(true)
 		d.metrics.active.Set(0)
 	}()
+	d.feed.valid = l.Valid
 	d.publisher.begin(l.Valid)
 	return d.work(ctx, l.Held())
 }
