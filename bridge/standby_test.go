@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,25 +16,29 @@ import (
 
 // pair is two bridges with one stream, one key and one lease, and a vendor that sends what the test says.
 type pair struct {
-	t    *testing.T
-	srv  *polygontest.Server
-	nats string
-	a, b *process
-	tape *tape
-	sent int
+	t      *testing.T
+	srv    *polygontest.Server
+	server *natsServer
+	a, b   *process
+	tape   *tape
 }
 
-// startPair returns when a is active and b stands by. The lease has a short TTL, and the server forgets ids at once.
-func startPair(t *testing.T) *pair {
+const (
+	shortTTL = 3 * time.Second
+	longTTL  = 10 * time.Minute // no test waits for so long
+)
+
+// startPair returns when a is active and b stands by. The server forgets ids at once.
+func startPair(t *testing.T, ttl time.Duration, plan polygontest.Plan) *pair {
 	t.Helper()
 	s := newNATS(t).up()
 	shortWindow(t, s.url)
-	if _, err := connect(t, s.url).CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: leaseBucket, TTL: 3 * time.Second}); err != nil {
+	if _, err := connect(t, s.url).CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: leaseBucket, TTL: ttl}); err != nil {
 		t.Fatal(err)
 	}
-	srv := polygontest.NewServer(polygontest.Config{})
+	srv := polygontest.NewServer(polygontest.Config{Plan: plan})
 	t.Cleanup(srv.Close)
-	p := &pair{t: t, srv: srv, nats: s.url, tape: newTape(11)}
+	p := &pair{t: t, srv: srv, server: s, tape: newTape(11)}
 	p.tape.fresh = true
 	p.a = newBridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
 	p.b = newBridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
@@ -68,70 +73,212 @@ func (p *pair) send(frames int) {
 	for range frames {
 		p.srv.Send(p.tape.frame(20))
 	}
-	p.sent = p.tape.events()
-	stored(p.t, p.nats, p.sent)
+	stored(p.t, p.server.url, p.tape.events())
 }
 
-// TestTakeOver: when the active bridge ends, however it does, the other goes on, and the stream is as from one.
+// stop is SIGTERM. It returns when the process has ended as it should.
+func (p *pair) stop(one *process) {
+	p.t.Helper()
+	one.signal(syscall.SIGTERM)
+	if code := one.wait(); code != 0 {
+		p.t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// restart starts one that has ended, and waits until it stands by.
+func (p *pair) restart(one *process) {
+	p.t.Helper()
+	one.log.reset()
+	one.start()
+	p.logs(one, "standing by")
+}
+
+// sessions compares how often the vendor was dialled.
+func (p *pair) sessions(want int) {
+	p.t.Helper()
+	if n := p.srv.Stats().Sessions; n != want {
+		p.t.Errorf("%d sessions, want %d: one for each time of being active", n, want)
+	}
+}
+
+// TestTakeOver: when the active bridge ends, however it does, the other goes on, and the stream is as from one. One that was
+// asked to stop does not keep the other waiting until the lease ends by itself.
 func TestTakeOver(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		end  func(*process)
+		ttl  time.Duration
+		end  func(*pair, *process)
 	}{
-		{"killed", (*process).kill},
-		{"stopped", func(p *process) {
-			p.signal(syscall.SIGTERM)
-			if code := p.wait(); code != 0 {
-				p.t.Errorf("exit code %d, want 0", code)
-			}
-		}},
+		{"killed", shortTTL, func(_ *pair, one *process) { one.kill() }},
+		{"stopped", longTTL, (*pair).stop},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := startPair(t)
+			p := startPair(t, tt.ttl, polygontest.Plan{})
 			p.send(50)
-			tt.end(p.a)
+			tt.end(p, p.a)
+			began := time.Now()
 			p.streams(p.b)
+			t.Logf("taken over after %v", time.Since(began))
 			p.send(50)
-			p.a.log.reset()
-			p.a.start()
-			p.logs(p.a, "standing by")
-			tt.end(p.b)
+			p.restart(p.a)
+			tt.end(p, p.b)
 			p.streams(p.a)
 			p.send(50)
-			p.tape.check(t, p.nats)
-			if n := p.srv.Stats().Sessions; n != 3 {
-				t.Errorf("%d sessions, want 3: one for each time of being active", n)
-			}
+			p.tape.check(t, p.server.url)
+			p.sessions(3)
 		})
 	}
 }
 
-// TestPausedHolder: an active bridge that was frozen, and wakes when another has taken over, sends nothing. What
+// TestPausedHolder: an active bridge that was frozen, and wakes when another has taken over, sends nothing and does not dial. What
 // both have read is stored once, also when the first one is active again.
 func TestPausedHolder(t *testing.T) {
 	t.Parallel()
-	p := startPair(t)
+	for _, tt := range []struct {
+		name string
+		plan polygontest.Plan
+	}{
+		{"its session was ended", polygontest.Plan{}},
+		{"its session goes on", polygontest.Plan{Connections: -1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := startPair(t, shortTTL, tt.plan)
+			p.send(50)
+			p.a.signal(syscall.SIGSTOP)
+			p.streams(p.b)
+			p.send(50)
+			p.a.signal(syscall.SIGCONT)
+			p.logs(p.a, "lease lost")
+			p.logs(p.a, "standing by")
+			p.send(50)
+			p.sessions(2)
+			p.b.kill()
+			p.a.log.reset()
+			p.streams(p.a)
+			p.send(50)
+			p.tape.check(t, p.server.url)
+			p.sessions(3)
+		})
+	}
+}
+
+// TestStandbyStops: one that stands by ends at once when it is asked to, and the active one does not notice.
+func TestStandbyStops(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, longTTL, polygontest.Plan{})
+	p.stop(p.b)
 	p.send(50)
-	p.a.signal(syscall.SIGSTOP)
-	p.streams(p.b)
-	p.send(50) // to both: the vendor does not know that one of them is frozen
-	p.a.signal(syscall.SIGCONT)
-	p.logs(p.a, "lease lost")
-	p.logs(p.a, "standing by")
-	p.send(50)
-	p.b.kill()
+	p.sessions(1)
+}
+
+// TestRefusedKeyReleases: an active bridge that gives up because of its settings leaves the lease to the other.
+func TestRefusedKeyReleases(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, longTTL, polygontest.Plan{Key: "secret-key"})
+	p.stop(p.b)
+	p.b.env = append(p.b.env, "POLYGON_API_KEY=another")
+	p.restart(p.b)
+	p.stop(p.a)
+	if code := p.b.wait(); code != 2 {
+		t.Errorf("exit code %d, want 2", code)
+	}
 	p.a.log.reset()
+	p.a.start()
+	p.streams(p.a)
+}
+
+// TestOutageOfTwo: without NATS nobody can say who is active, so neither bridge is. What the active one had read by then stays in its
+// queue, and is stored when it is active again.
+func TestOutageOfTwo(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, shortTTL, polygontest.Plan{})
+	p.send(50)
+	p.server.kill()
+	for range 50 {
+		p.srv.Send(p.tape.frame(20))
+	}
+	p.logs(p.a, "lease lost")
+	p.stop(p.b)
+	p.a.log.reset()
+	p.server.up()
 	p.streams(p.a)
 	p.send(50)
-	p.tape.check(t, p.nats)
+	p.tape.check(t, p.server.url)
+	p.sessions(2)
+}
+
+// TestLeaseSurvivesElection: when the server that leads the lease's bucket dies, the active bridge stays the active one.
+func TestLeaseSurvivesElection(t *testing.T) {
+	t.Parallel()
+	servers := newCluster(t)
+	var urls []string
+	for _, s := range servers {
+		s.start()
+		urls = append(urls, s.url)
+	}
+	for _, s := range servers {
+		s.reachable()
+	}
+	srv := polygontest.NewServer(polygontest.Config{})
+	t.Cleanup(srv.Close)
+	bridge := func() *process {
+		return newBridge(t, srv, strings.Join(urls, ","), "BRIDGE_STANDBY=true", "BRIDGE_STREAM_REPLICAS=3")
+	}
+	p := &pair{t: t, srv: srv, a: bridge(), b: bridge(), tape: newTape(11)}
+	p.a.start()
+	p.streams(p.a)
+	p.logs(p.a, "nats connected")
+	p.b.start()
+	p.logs(p.b, "standing by")
+
+	leader := -1
+	eventually(t, "the bucket has a leader", func() error {
+		bucket, err := connect(t, strings.Join(urls, ",")).Stream(t.Context(), "KV_"+leaseBucket)
+		if err != nil {
+			return err
+		}
+		info := bucket.CachedInfo()
+		if info.Config.Replicas != 3 {
+			t.Errorf("%d replicas of the lease, want 3", info.Config.Replicas)
+		}
+		leader, err = strconv.Atoi(strings.TrimPrefix(info.Cluster.Leader, "n"))
+		return err
+	})
+	servers[leader].kill()
+	p.server = servers[(leader+1)%3]
+	p.renewed(3)
+	p.send(50)
+	p.tape.check(t, p.server.url)
+	p.sessions(1)
+	if strings.Contains(p.a.log.String(), "lease lost") || strings.Contains(p.b.log.String(), "lease acquired") {
+		t.Error("the lease has changed hands")
+	}
+}
+
+// renewed waits until the lease was renewed n times.
+func (p *pair) renewed(n int) {
+	p.t.Helper()
+	seen := make(map[uint64]bool)
+	js := connect(p.t, p.server.url)
+	eventually(p.t, "the lease is renewed", func() error {
+		bucket, err := js.Stream(p.t.Context(), "KV_"+leaseBucket)
+		if err != nil {
+			return err
+		}
+		if seen[bucket.CachedInfo().State.LastSeq] = true; len(seen) <= n {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 }
 
 // TestStandbyOfOtherStream: the lease is for one stream; bridges of others do not wait for it.
 func TestStandbyOfOtherStream(t *testing.T) {
 	t.Parallel()
-	p := startPair(t)
+	p := startPair(t, shortTTL, polygontest.Plan{})
 	p.b.kill()
 	p.b.env = append(p.b.env, "BRIDGE_STREAM=OTHER", "POLYGON_SUBSCRIBE=XAS.*", "POLYGON_URL="+strings.Replace(p.srv.URL, "/stocks", "/crypto", 1))
 	p.b.log.reset()
@@ -143,12 +290,10 @@ func TestStandbyOfOtherStream(t *testing.T) {
 func TestStandbyIsReady(t *testing.T) {
 	t.Parallel()
 	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	p := startPair(t)
+	p := startPair(t, shortTTL, polygontest.Plan{})
 	p.b.kill()
 	p.b.env = append(p.b.env, "BRIDGE_HTTP_ADDR="+addr)
-	p.b.log.reset()
-	p.b.start()
-	p.logs(p.b, "standing by")
+	p.restart(p.b)
 	eventually(t, "the standby is ready", func() error { return Healthcheck(t.Context(), addr) })
 	if _, body := get(t, "http://"+addr+"/readyz"); body != "ok, standing by\n" {
 		t.Errorf("got %q", body)
