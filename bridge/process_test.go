@@ -172,6 +172,9 @@ func (b *logBuffer) reset() {
 	b.text.Reset()
 }
 
+// patience is how long a test waits before it fails. A cluster on a busy machine may need a minute for an election.
+const patience = 3 * time.Minute
+
 // eventually waits for something that another process does and that cannot be awaited otherwise.
 func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()

@@ -70,7 +70,7 @@ func (d *delivery) finish() {
 		if err != nil {
 			d.t.Fatalf("publisher: %v", err)
 		}
-	case <-time.After(2 * time.Minute):
+	case <-time.After(patience):
 		records, bytes, oldest := d.q.Depth()
 		d.t.Fatalf("the publisher did not end: %d records, %d bytes, oldest %v", records, bytes, oldest)
 	}

@@ -136,22 +136,21 @@ func readStream(t testing.TB, url, name string) []jetstream.Msg {
 	t.Helper()
 	js := connect(t, url)
 	var info *jetstream.StreamInfo
-	var stream jetstream.Stream
-	eventually(t, "stream "+name+" is there", func() (err error) {
+	var consumer jetstream.Consumer
+	eventually(t, "stream "+name+" can be read", func() (err error) {
 		// A request that a cluster loses while it changes its leader is never answered: ask again.
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		if stream, err = js.Stream(ctx, name); err == nil {
-			info, err = stream.Info(ctx)
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return err
 		}
+		info = stream.CachedInfo()
+		consumer, err = stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
 		return err
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	messages, err := consumer.Messages()
 	if err != nil {
 		t.Fatal(err)
