@@ -42,6 +42,10 @@ type ack struct {
 // answers what it receives, or acknowledges it as if it were a consumer. The stream's own answer comes beside it.
 var errStranger = errors.New("not an answer of the stream")
 
+// errUndecided is returned by parseAck when the server has the message from an earlier send, and has not stored it yet. In a cluster the
+// answer may also be that of a leader that was replaced, about another message.
+var errUndecided = errors.New("not decided yet")
+
 // parseAck reads the answer to one publish. The answer of the server's plain path is
 // {"stream":"STOCKS","seq":17}, for which prefix is {"stream":"STOCKS","seq": and no JSON decoder runs.
 func parseAck(m *nats.Msg, prefix []byte, stream string) (ack, error) {
@@ -66,6 +70,8 @@ func parseAck(m *nats.Msg, prefix []byte, stream string) (ack, error) {
 	switch err := json.Unmarshal(m.Data, &answer); {
 	case err != nil:
 		return ack{}, fmt.Errorf("%w: %w", errStranger, err)
+	case answer.Error != nil && answer.Error.ErrorCode == codeDuplicateInProcess:
+		return ack{}, errUndecided
 	case answer.Error != nil:
 		return ack{}, refused(answer.Error)
 	case answer.Stream != stream, answer.Seq == 0:
@@ -80,8 +86,6 @@ func refused(err *jetstream.APIError) *refusal {
 	switch err.ErrorCode {
 	case codeMessageTooLarge, codeHeaderTooLarge:
 		return &refusal{reason: "too_large", permanent: true, err: err}
-	case codeDuplicateInProcess:
-		return &refusal{reason: "in_process", err: err}
 	case codeStoreFailed, codeInsufficient, codeAccountExceeded, codeMemoryExceeded, codeStorageExceeded:
 		return &refusal{reason: "full", err: err}
 	}

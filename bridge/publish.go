@@ -226,11 +226,15 @@ func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
 		p.limited.Warn("stranger", "answer ignored: a subscriber answers the messages on their way to the stream", "err", err)
 		return
 	}
+	if errors.Is(err, errUndecided) {
+		return // the ack comes, or it does not in time and reconcile looks whether the message is stored
+	}
 	m, sent := c.window.take(answer.Subject)
 	if m == nil {
 		return // nobody waits for it
 	}
 	if err != nil {
+		c.window.spoil(answer.Subject)
 		p.refuse(m, err, now)
 		return
 	}
@@ -282,9 +286,6 @@ func (p *publisher) refuse(m *message, err error, now time.Time) {
 	p.metrics.retried(r.reason)
 	p.limited.Warn(r.reason, "message refused", "subject", m.lane.subject, "attempt", m.attempts, "err", r.err)
 	p.putAside(m.lane, now)
-	if r.reason == "in_process" {
-		return // the server is well, it only has not decided about this one yet
-	}
 	if p.stalled.IsZero() {
 		p.stalled = now
 	}

@@ -222,6 +222,29 @@ func TestStrangersAnswers(t *testing.T) {
 	}
 }
 
+// TestUndecidedIsNoAnswer: a leader that was replaced and does not know it says of messages that they are in process, when the new leader
+// has long acknowledged them. They are not sent again, which would store them twice as the server forgets ids at once.
+func TestUndecidedIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	shortWindow(t, s.url)
+	conn := connect(t, s.url).Conn()
+	if _, err := conn.Subscribe("stocks.>", func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"},"stream":"STOCKS","seq":0}`))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	d := startDelivery(t, testConfig(s.url))
+	tp := newTape(7)
+	tp.fresh = true
+	d.append(tp, 300, 20)
+	d.finish()
+	tp.check(t, s.url)
+}
+
 // TestLimitLoweredBehindALoadedMessage: a message that was loaded when the stream still took its size, and
 // is sent when it does not any more, is a dead letter and never a cut event. The others stay as they are.
 func TestLimitLoweredBehindALoadedMessage(t *testing.T) {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,9 +16,10 @@ type window struct {
 }
 
 type slot struct {
-	m     *message
-	sent  time.Time
-	reply string
+	m      *message
+	sent   time.Time
+	reply  string
+	spoilt int // how many reply subjects it has had before
 }
 
 func newWindow(prefix string, size int) *window {
@@ -43,14 +45,35 @@ func (w *window) put(m *message, now time.Time) (reply string) {
 // take returns the message that awaits an answer on a reply subject, and when it was sent, and frees
 // its slot. It returns nil when none does.
 func (w *window) take(reply string) (m *message, sent time.Time) {
-	i, err := strconv.Atoi(reply[len(w.prefix):])
-	if err != nil || i < 0 || i >= len(w.slots) || w.slots[i].m == nil {
+	i := w.slot(reply)
+	if i < 0 || w.slots[i].m == nil {
 		return nil, time.Time{}
 	}
 	s := &w.slots[i]
 	m, s.m = s.m, nil
 	w.free = append(w.free, i)
 	return m, s.sent
+}
+
+// spoil gives the slot of a reply subject a new one, after an error was taken from it. In a cluster that may have come from a leader
+// that was replaced and does not know it, late and meant for a message before: then the ack of the one that was taken is
+// still on its way, and must not be taken for that of the next.
+func (w *window) spoil(reply string) {
+	if i := w.slot(reply); i >= 0 {
+		s := &w.slots[i]
+		s.spoilt++
+		s.reply = w.prefix + strconv.Itoa(i) + "-" + strconv.Itoa(s.spoilt)
+	}
+}
+
+// slot returns the index of the slot that a reply subject belongs to, or -1.
+func (w *window) slot(reply string) int {
+	number, _, _ := strings.Cut(reply[len(w.prefix):], "-")
+	i, err := strconv.Atoi(number)
+	if err != nil || i < 0 || i >= len(w.slots) || w.slots[i].reply != reply {
+		return -1
+	}
+	return i
 }
 
 // waitsSince reports whether a message was sent before the given time and still awaits an answer.
