@@ -64,12 +64,19 @@ func (f *filler) deliver(ctx context.Context, t turn, w *work, frames <-chan []b
 	defer tick.Stop()
 	for {
 		left := w.total.Load() - w.asked.Load()
-		if f.backfill.left.Store(left); left == 0 {
+		f.fills.left.Store(left)
+		if f.progress != nil {
+			f.progress(BackfillProgress{
+				Tickers: int(w.total.Load()), Asked: int(w.asked.Load()), Failed: int(w.failed.Load()),
+				Bars: int(w.found.Load()), Present: int(w.present.Load()),
+			})
+		}
+		if left == 0 {
 			return nil
 		}
 		select {
 		case frame := <-frames:
-			if err := f.backfill.put(t, kindREST, frame); err != nil {
+			if err := f.fills.put(t, kindREST, frame); err != nil {
 				return err
 			}
 		case <-w.changed:
@@ -92,7 +99,7 @@ func (f *filler) ask(ctx context.Context, w *work, r request, frames chan<- []by
 		first = next
 		switch {
 		case err == nil:
-			w.answered.Store(time.Now().UnixNano())
+			w.heardFrom()
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -103,8 +110,8 @@ func (f *filler) ask(ctx context.Context, w *work, r request, frames chan<- []by
 			f.log.Debug("ticker not answered", "sym", r.symbol, "attempt", attempt, "err", err)
 			return nil
 		}
-		if !sleep(ctx, backoff(attempt, longestAskWait)) {
-			return context.Cause(ctx)
+		if err := w.pause(ctx, backoff(attempt, longestAskWait)); err != nil {
+			return err
 		}
 	}
 }

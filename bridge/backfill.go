@@ -2,151 +2,145 @@ package bridge
 
 import (
 	"context"
-	"slices"
-	"sync"
-	"sync/atomic"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// backfill is what publisher and filler have in common: gaps go to the filler, and what it has to say comes back through a
-// queue of its own, from which the publisher takes only while the feed has nothing for it.
-type backfill struct {
-	woken   chan struct{} // capacity 1: to the filler, "a gap came, or the queue has room, or all begins anew"
-	left    atomic.Int64  // requests of the turn that are to be made
-	present atomic.Int64  // bars that the publisher dropped because the feed had sent them meanwhile
-
-	mu    sync.Mutex // guards what follows
-	queue *memory
-	gaps  []gap              // without an outcome, oldest first
-	stop  context.CancelFunc // ends the turn of the filler; nil while it has none
+// BackfillOptions of Backfill.
+type BackfillOptions struct {
+	From, To time.Time // windows that begin and end between them are filled
+	Symbols  []string  // none: all that the stream has
+	Channel  string    // of bars, such as A
+	Logger   *slog.Logger
+	Progress func(BackfillProgress) // called often, by one goroutine; nil: nobody wants to know
 }
 
-// backfillBytes bounds what waits in the queue. The filler waits while it is full.
-const backfillBytes = 2 << 20
-
-func newBackfill() *backfill {
-	return &backfill{woken: make(chan struct{}, 1), queue: newBackfillQueue()}
+// BackfillProgress is how far a backfill is.
+type BackfillProgress struct {
+	Tickers int // to be asked for
+	Asked   int // of those, the ones that are done
+	Failed  int // of those, the ones without an answer
+	Bars    int // that REST has
+	Present int // of those, the ones that were in the stream
 }
 
-func newBackfillQueue() *memory {
-	q := newMemory(backfillBytes)
-	q.retain = 0 // what a server loses of it is asked for again
-	return q
+// BackfillResult is what a backfill did.
+type BackfillResult struct {
+	BackfillProgress
+	Published int // bars that are new in the stream
 }
 
-// begin throws away what is under way and starts over with the gaps that have no outcome. It returns the new queue.
-func (b *backfill) begin(gaps []gap) *memory {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.queue, b.gaps = newBackfillQueue(), gaps
-	if b.stop != nil {
-		b.stop()
+// settledAfter is how long after a time the feed may still correct its bars, and a running bridge fill a gap of it.
+const settledAfter = 20 * time.Minute
+
+// errNotWhole is returned by Backfill when something could not be filled.
+var errNotWhole = errors.New("not all could be filled")
+
+// Backfill asks REST for the bars of a time and stores those that the stream does not have. As it looks into the stream first, it
+// may be broken off and run again. It works beside a running bridge. Without NATS_URL it looks for that bridge's own server.
+func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillResult, error) {
+	cfg, err := backfillConfig(cfg, opt)
+	if err != nil {
+		return BackfillResult{}, &ConfigError{err}
 	}
-	b.wake()
-	return b.queue
-}
-
-// add hands a gap to the filler, unless it has it.
-func (b *backfill) add(g gap) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !slices.ContainsFunc(b.gaps, func(other gap) bool { return other.ID == g.ID }) {
-		b.gaps = append(b.gaps, g)
-		b.wake()
+	log := opt.Logger
+	if log == nil {
+		log = slog.Default()
 	}
-}
-
-// turn is the work on one gap. Its context ends when the gap has to be begun anew.
-type turn struct {
-	ctx   context.Context
-	gap   gap
-	queue *memory
-}
-
-// next waits for a gap and returns the oldest one; false when ctx has ended. The turn before it must be over.
-func (b *backfill) next(ctx context.Context) (turn, bool) {
-	for ctx.Err() == nil {
-		if t, ok := b.take(ctx); ok {
-			return t, true
-		}
-		select {
-		case <-b.woken:
-		case <-ctx.Done():
-		}
+	log = log.With("market", string(cfg.Market))
+	if conn, err := dialNATS(cfg.NATS); err != nil { // the publisher would wait for it
+		return BackfillResult{}, err
+	} else {
+		conn.Close()
 	}
-	return turn{}, false
-}
-
-func (b *backfill) take(ctx context.Context) (turn, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.stop != nil {
-		b.stop()
-		b.stop = nil
+	m := newMetrics(nil, cfg.Market)
+	b := newFillQueue()
+	f, err := newFiller(cfg, b, m, log)
+	if err != nil {
+		return BackfillResult{}, &ConfigError{err}
 	}
-	if len(b.gaps) == 0 {
-		return turn{}, false
+	f.progress = opt.Progress
+	q := newMemory(cfg.QueueMaxBytes) // stays empty: no feed is there
+	p := newPublisher(cfg, q, b, m, log)
+	wanted := newGap(cfg, reasonByHand, opt.From, opt.To)
+	wanted.Delay = 0
+	p.only = &wanted
+
+	publishing, stop := context.WithCancel(ctx)
+	defer stop()
+	var filled gap
+	g, filling := errgroup.WithContext(publishing)
+	g.Go(func() error { return p.run(publishing, cfg, &readiness{}) })
+	g.Go(func() error {
+		defer q.Close()
+		var err error
+		filled, err = f.fillOne(filling)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return BackfillResult{}, err
 	}
-	t := turn{gap: b.gaps[0], queue: b.queue}
-	t.ctx, b.stop = context.WithCancel(ctx)
-	b.present.Store(0)
-	return t, true
-}
-
-// done forgets the turn's gap, which has its outcome. It returns false when all has begun anew meanwhile.
-func (b *backfill) done(t turn) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.queue != t.queue {
-		return false
+	o := filled.Outcome
+	result := BackfillResult{BackfillProgress{o.Asked, o.Asked, o.Failed, o.Found, o.Present}, o.Published}
+	if filled.State != gapFilled {
+		return result, fmt.Errorf("%w: %s", errNotWhole, o.Why)
 	}
-	b.gaps = slices.DeleteFunc(b.gaps, func(g gap) bool { return g.ID == t.gap.ID })
-	return true
+	return result, nil
 }
 
-// pending is how many gaps have no outcome.
-func (b *backfill) pending() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.gaps)
-}
-
-// wake tells the filler that there is something to look at.
-func (b *backfill) wake() {
-	select {
-	case b.woken <- struct{}{}:
-	default:
-	}
-}
-
-// put appends a record to the turn's queue, and waits while that is full. It is for one goroutine.
-func (b *backfill) put(t turn, kind uint8, frame []byte) error {
-	for t.queue.Append(kind, frame, time.Now()) != nil {
-		if err := b.wait(t.ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// drain waits until all that was put is settled.
-func (b *backfill) drain(t turn) error {
+// fillOne fills the one gap that the publisher hands over, however often that begins anew.
+func (f *filler) fillOne(ctx context.Context) (gap, error) {
 	for {
-		if records, _, _ := t.queue.Depth(); records == 0 {
-			return nil
+		t, ok := f.fills.next(ctx)
+		if !ok {
+			return gap{}, context.Cause(ctx)
 		}
-		if err := b.wait(t.ctx); err != nil {
-			return err
+		if g, err := f.fill(t); err == nil && f.fills.done(t) {
+			return g, nil
 		}
 	}
 }
 
-// wait waits until the publisher has settled something.
-func (b *backfill) wait(ctx context.Context) error {
-	select {
-	case <-b.woken:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// backfillConfig returns the configuration for a backfill.
+func backfillConfig(cfg Config, opt BackfillOptions) (Config, error) {
+	cfg.Backfill = true
+	recent := settledAfter + feedDelay(cfg)
+	c := cfg.Market.Channel(opt.Channel)
+	switch {
+	case !opt.From.Before(opt.To):
+		return cfg, errors.New("nothing is to be filled: the time ends before it begins")
+	case time.Since(opt.To) < recent:
+		return cfg, fmt.Errorf("the last %s are left to the running bridge: the feed still corrects them", recent)
+	case c == nil || !c.Kind.Aggregate():
+		return cfg, fmt.Errorf("%q is no channel of bars of %s", opt.Channel, cfg.Market)
 	}
+	symbols := opt.Symbols
+	if len(symbols) == 0 {
+		symbols = []string{"*"}
+	}
+	params := make([]string, len(symbols))
+	for i, symbol := range symbols {
+		params[i] = opt.Channel + "." + symbol
+	}
+	var err error
+	if cfg.Subscribe, err = cfg.Market.ParseSubscription(strings.Join(params, ",")); err != nil {
+		return cfg, err
+	}
+	if cfg.NATS.URL == "" {
+		host, port, err := net.SplitHostPort(cfg.NATSAddr)
+		if err != nil {
+			return cfg, err
+		}
+		if host == "" || net.ParseIP(host).IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		cfg.NATS.URL = "nats://" + net.JoinHostPort(host, port)
+	}
+	return cfg, nil
 }

@@ -82,7 +82,7 @@ func BenchmarkReconcile(b *testing.B) {
 		}
 	}
 	q.Close()
-	p := newPublisher(cfg, q, newBackfill(), newMetrics(nil, polygon.Stocks), quiet(b))
+	p := newPublisher(cfg, q, newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(b))
 	if err := p.run(b.Context(), cfg, &readiness{}); err != nil {
 		b.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func BenchmarkReconcile(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		again := newPublisher(cfg, newMemory(1<<20), newBackfill(), newMetrics(nil, polygon.Stocks), quiet(b))
+		again := newPublisher(cfg, newMemory(1<<20), newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(b))
 		again.created, again.acked = p.created, p.acked
 		again.doubt = &doubt{floor: p.acked - windowSize}
 		if err := again.reconcile(b.Context(), stream); err != nil {

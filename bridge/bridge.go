@@ -61,7 +61,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	defer releaseQueue(q, log)
 	m.watchQueue(q)
 
-	b := newBackfill()
+	b := newFillQueue()
 	m.watchBackfill(b)
 	fill, err := newFiller(cfg, b, m, log)
 	if err != nil {

@@ -22,6 +22,7 @@
 // From the feed to the queue:
 //
 //   - feed.go: the succession of sessions
+//   - interruption.go: the times in which nothing gets into the queue
 //   - queue.go: what is between the two goroutines; memory.go: it without a data directory
 //   - internal/spool: it with one
 //
@@ -37,10 +38,19 @@
 //   - standby.go: two bridges that take turns; turn.go: what the publisher has to know of it
 //   - stream.go: the stream as it must be
 //
+// Gaps:
+//
+//   - gap.go: a gap, as it is recorded; loadgap.go: how the publisher records it; journal.go: those without an outcome
+//   - filler.go: one gap after the other; work.go: what has to be asked for one
+//   - survey.go: what the stream has of it; probe.go: when REST can have it; ask.go: asking
+//   - fillqueue.go: from the filler to the publisher; loadbackfill.go: how that stays behind the feed
+//   - heard.go: what the feed has sent of a gap meanwhile
+//   - backfill.go: Backfill: a time that is filled by hand
+//
 // Around it:
 //
 //   - config.go, environment.go, natsconfig.go: the settings; settings.go: the table of them; secret.go
 //   - log.go, metrics.go, observe.go, health.go, version.go: what can be seen from outside
 //
-// It does not decode events, and does not fill gaps.
+// It does not decode events, and fills gaps with bars only: nothing else can be asked for.
 package bridge

@@ -13,9 +13,9 @@ import (
 const (
 	// settleFor is how long after a gap nothing is asked: the feed is still sending bars of windows that end with it.
 	settleFor = 8 * time.Second
-	// tryFor is how long a gap is worked on at most, when nobody answers.
+	// tryFor is the age of a gap at which it is given up, when nobody answers any more.
 	tryFor = 24 * time.Hour
-	// tryLeast is how long one is worked on at least that was found old.
+	// tryLeast is how long somebody has to answer all the same.
 	tryLeast = time.Hour
 )
 
@@ -26,17 +26,18 @@ var errTooOld = fmt.Errorf("no answer for %s", tryFor)
 // does not have. It waits for everything and everybody; nothing waits for it.
 type filler struct {
 	cfg      Config
-	backfill *backfill
+	fills    *fillQueue
 	rest     *polygon.REST
 	metrics  *metrics
 	log      *slog.Logger
+	progress func(BackfillProgress) // called whenever there is some; nil: nobody wants to know
 
 	said       map[string]bool // refusals that were logged
 	noSnapshot bool            // the plan has none
 }
 
-func newFiller(cfg Config, b *backfill, m *metrics, log *slog.Logger) (*filler, error) {
-	f := &filler{cfg: cfg, backfill: b, metrics: m, log: log, said: make(map[string]bool)}
+func newFiller(cfg Config, b *fillQueue, m *metrics, log *slog.Logger) (*filler, error) {
+	f := &filler{cfg: cfg, fills: b, metrics: m, log: log, said: make(map[string]bool)}
 	if !cfg.Backfill {
 		return f, nil
 	}
@@ -52,7 +53,7 @@ func newREST(cfg Config) (*polygon.REST, error) {
 // run fills gaps until ctx ends.
 func (f *filler) run(ctx context.Context) {
 	for {
-		t, ok := f.backfill.next(ctx)
+		t, ok := f.fills.next(ctx)
 		if !ok {
 			return
 		}
@@ -66,10 +67,10 @@ func (f *filler) turn(t turn) error {
 	if err != nil {
 		return err
 	}
-	if err := f.backfill.put(t, kindGap, g.encode()); err != nil {
+	if err := f.fills.put(t, kindGap, g.encode()); err != nil {
 		return err
 	}
-	if !f.backfill.done(t) {
+	if !f.fills.done(t) {
 		return nil
 	}
 	f.metrics.gapClosed(g)
@@ -87,14 +88,8 @@ func (f *filler) fill(t turn) (gap, error) {
 	if f.rest == nil {
 		return t.gap.closed(gapUnfilled, outcome{Why: "BRIDGE_BACKFILL is false"}), nil
 	}
-	until := t.gap.To.Add(tryFor)
-	if least := time.Now().Add(tryLeast); until.Before(least) {
-		until = least
-	}
-	ctx, cancel := context.WithDeadlineCause(t.ctx, until, errTooOld)
-	defer cancel()
 	w := newWork(f.cfg, t.gap)
-	if err := f.do(ctx, t, w); err != nil {
+	if err := f.do(t.ctx, t, w); err != nil {
 		if t.ctx.Err() != nil {
 			return gap{}, context.Cause(t.ctx)
 		}
@@ -103,10 +98,10 @@ func (f *filler) fill(t turn) (gap, error) {
 			f.sayOnce(err)
 		}
 	}
-	if err := f.backfill.drain(t); err != nil {
+	if err := f.fills.drain(t); err != nil {
 		return gap{}, err
 	}
-	return t.gap.closed(w.outcome(f.backfill.present.Load())), nil
+	return t.gap.closed(w.outcome(f.fills.present.Load())), nil
 }
 
 // do works on one gap until there is nothing left to ask.

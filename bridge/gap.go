@@ -38,6 +38,7 @@ const (
 	reasonRestart     = "restart"     // the bridge was not there, or was not the active one
 	reasonSubscribing = "subscribing" // data came while parts of the subscription were not confirmed yet
 	reasonQueueFull   = "queue_full"  // frames were refused by the queue
+	reasonByHand      = "by_hand"     // somebody wants this time to be filled; it is not recorded
 	reasonDamaged     = "damaged"     // frames were in the queue on disk, and could not be read any more
 )
 
@@ -124,6 +125,9 @@ const (
 
 // windows is the time in which the windows of the gap's bars begin and end.
 func (g gap) windows() span {
+	if g.Reason == reasonByHand {
+		return span{g.From, g.To}
+	}
 	delay := time.Duration(g.Delay) * time.Second
 	return span{g.From.Add(-delay - beforeGap), g.To.Add(-delay + afterGap)}
 }

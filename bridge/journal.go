@@ -9,6 +9,10 @@ import (
 
 // resumeGaps goes on with the gaps that have no outcome in the stream, which is all that is kept of them.
 func (p *publisher) resumeGaps(ctx context.Context, stream jetstream.Stream, last uint64) error {
+	if p.only != nil {
+		p.dropBackfill([]gap{*p.only})
+		return nil
+	}
 	open, err := openGaps(ctx, stream, gapSubject(p.market), last)
 	if err != nil {
 		return err

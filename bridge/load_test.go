@@ -37,7 +37,7 @@ func TestMillionths(t *testing.T) {
 func TestRevisionsAndContinuity(t *testing.T) {
 	q := newMemory(1 << 20)
 	m := newMetrics(nil, polygon.Stocks)
-	p := newPublisher(testConfig(""), q, newBackfill(), m, quiet(t))
+	p := newPublisher(testConfig(""), q, newFillQueue(), m, quiet(t))
 	p.out.maxBytes = maxMessageBytes
 	for _, tt := range []struct {
 		name     string

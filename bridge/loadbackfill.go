@@ -78,7 +78,7 @@ func (p *publisher) admit(l *lane) {
 	for waiting.len() > 0 && l.head == nil {
 		m := waiting.pop()
 		if p.heard.has(m.id) {
-			p.backfill.present.Add(1)
+			p.fills.present.Add(1)
 			p.retire(m)
 		} else {
 			p.enqueue(l, m)
@@ -97,7 +97,7 @@ func (p *publisher) releaseBackfill() {
 	}
 	if settled > 0 {
 		p.side.Ack(settled, spool.Mark{})
-		p.backfill.wake()
+		p.fills.wake()
 	}
 }
 
@@ -117,5 +117,5 @@ func (p *publisher) dropBackfill(open []gap) {
 	for _, g := range open {
 		p.heard.listen(g)
 	}
-	p.side = p.backfill.begin(open)
+	p.side = p.fills.begin(open)
 }

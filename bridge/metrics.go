@@ -145,9 +145,9 @@ func (m *metrics) watchQueue(q queue) {
 }
 
 // watchBackfill makes visible how many gaps are to be filled.
-func (m *metrics) watchBackfill(b *backfill) {
-	m.gaugeFunc("bridge_backfill_pending", "Gaps that are being filled, or wait for that.", func() float64 { return float64(b.pending()) })
-	m.gaugeFunc("bridge_backfill_requests_pending", "Tickers that are still to be asked for, for the gap that is being filled.", func() float64 { return float64(b.left.Load()) })
+func (m *metrics) watchBackfill(q *fillQueue) {
+	m.gaugeFunc("bridge_backfill_pending", "Gaps that are being filled, or wait for that.", func() float64 { return float64(q.pending()) })
+	m.gaugeFunc("bridge_backfill_requests_pending", "Tickers that are still to be asked for, for the gap that is being filled.", func() float64 { return float64(q.left.Load()) })
 }
 
 // watchSpool makes visible what is wrong with the queue on disk.

@@ -36,7 +36,7 @@ func (f *filler) probe(ctx context.Context, w *work) error {
 		case err != nil && !hopeless(err) || errors.Is(err, polygon.ErrPlanTime):
 			f.log.Debug("REST did not answer", "err", err)
 			failures++
-		case visible || hopeless(err) || time.Since(since) > lagFor+restDelay:
+		case visible || hopeless(err) || w.until.IsZero() || time.Since(since) > lagFor+restDelay:
 			return nil
 		}
 		wait := max(backoff(failures, longestAskWait), time.Second)
@@ -44,8 +44,8 @@ func (f *filler) probe(ctx context.Context, w *work) error {
 			f.log.Info("gap waits for a delayed plan", "wait", known.Round(time.Second))
 			wait = known
 		}
-		if !sleep(ctx, wait) {
-			return context.Cause(ctx)
+		if err := w.pause(ctx, wait); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -72,12 +72,13 @@ type publisher struct {
 	lastAt    time.Time   // likewise
 	streamed  time.Time   // when the feed was last known to stream, by what the stream had at the start
 
-	backfill     *backfill
-	side         *memory // of backfill: what the filler has
+	fills        *fillQueue
+	side         *memory // of fills: what the filler has
 	sideRecords  fifo[*loaded]
 	restMessages int                       // in lanes, or waiting for them
 	late         map[*lane]*fifo[*message] // bars from REST that wait until their lane is empty
 	heard        heard
+	only         *gap // to be filled, and no others; nil: those of the stream
 
 	events []polygon.Event // reused by load
 	buf    []byte          // reused for subjects and ids
@@ -93,7 +94,7 @@ type outbox struct {
 	maxBytes int // largest message, headers included, that the stream takes
 }
 
-func newPublisher(cfg Config, q queue, b *backfill, mt *metrics, log *slog.Logger) *publisher {
+func newPublisher(cfg Config, q queue, b *fillQueue, mt *metrics, log *slog.Logger) *publisher {
 	p := &publisher{
 		cfg:     cfg,
 		market:  cfg.Market,
@@ -105,8 +106,8 @@ func newPublisher(cfg Config, q queue, b *backfill, mt *metrics, log *slog.Logge
 		limit:   windowSize,
 		fresh:   true,
 
-		backfill: b,
-		late:     make(map[*lane]*fifo[*message]),
+		fills: b,
+		late:  make(map[*lane]*fifo[*message]),
 		out: outbox{
 			plain:    nats.Header{jetstream.MsgIDHeader: {""}},
 			revision: nats.Header{jetstream.MsgIDHeader: {""}, headerRevision: {"true"}},
@@ -333,7 +334,7 @@ func (p *publisher) release() {
 		r := p.records.pop()
 		settled = r.seq
 		for _, g := range r.gaps {
-			p.backfill.add(g)
+			p.fills.add(g)
 		}
 	}
 	if settled > 0 {

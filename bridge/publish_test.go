@@ -26,7 +26,7 @@ func startDelivery(t *testing.T, cfg Config) *delivery {
 	t.Helper()
 	q := newMemory(cfg.QueueMaxBytes)
 	d := &delivery{t: t, q: q, done: make(chan error, 1)}
-	d.p = newPublisher(cfg, q, newBackfill(), newMetrics(nil, polygon.Stocks), quiet(t))
+	d.p = newPublisher(cfg, q, newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(t))
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	go func() {

@@ -26,8 +26,8 @@ func (f *filler) survey(ctx context.Context, w *work) error {
 			return nil
 		}
 		f.log.Debug("stream not read", "err", err)
-		if !sleep(ctx, backoff(failures, longestNATSWait)) {
-			return context.Cause(ctx)
+		if err := w.pause(ctx, backoff(failures, longestNATSWait)); err != nil {
+			return err
 		}
 	}
 }

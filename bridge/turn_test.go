@@ -61,7 +61,7 @@ func TestTurnLooksAtWhatMatters(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			p := newPublisher(testConfig(""), q, newBackfill(), newMetrics(nil, polygon.Stocks), quiet(t))
+			p := newPublisher(testConfig(""), q, newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(t))
 			p.created = info.Created
 			p.begin(func() bool { return true })
 			if err := p.reconcile(t.Context(), stream); err != nil {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ type work struct {
 	stored   idSet      // keys of the bars that the stream has of the time
 	sample   *sampleBar // of the feed, from behind the gap; nil when there is none
 	lacks    []string   // why the gap is not filled, or not whole
+	until    time.Time  // when nobody who does not answer is waited for any more; zero: never
 
 	// Written by those who ask, and read by anybody.
 	total    atomic.Int64  // requests
@@ -24,7 +26,7 @@ type work struct {
 	found    atomic.Int64  // bars
 	present  atomic.Int64  // of those found, the ones in the stream already
 	sent     atomic.Int64  // of those found, the ones given to the publisher
-	answered atomic.Int64  // when REST last answered, in Unix ns
+	answered atomic.Int64  // when NATS or REST last answered, in Unix ns; at first, when the work began
 	changed  chan struct{} // capacity 1: "another one is done"
 }
 
@@ -37,9 +39,16 @@ type request struct {
 // newWork returns what can be asked for of a gap. The tickers are not known yet.
 func newWork(cfg Config, g gap) *work {
 	w := &work{windows: g.windows(), changed: make(chan struct{}, 1)}
-	if oldest := time.Now().Add(-cfg.StreamMaxAge); w.windows.from.Before(oldest) {
-		w.windows.from = oldest
-		w.lack("what is older than BRIDGE_STREAM_MAX_AGE is left out")
+	w.answered.Store(time.Now().UnixNano())
+	if g.Reason != reasonByHand {
+		w.until = g.To.Add(tryFor)
+		if oldest := time.Now().Add(-cfg.StreamMaxAge); w.windows.from.Before(oldest) {
+			w.windows.from = oldest
+			w.lack("what is older than BRIDGE_STREAM_MAX_AGE is left out")
+		}
+	}
+	if !w.windows.from.Before(w.windows.to) {
+		return w
 	}
 	for _, name := range g.Channels {
 		c := cfg.Market.Channel(name)
@@ -57,6 +66,21 @@ func newWork(cfg Config, g gap) *work {
 
 // lack notes why the gap is not filled, or not whole.
 func (w *work) lack(why string) { w.lacks = append(w.lacks, why) }
+
+// pause waits before the next attempt. It returns an error when nobody has answered for too long, or ctx has ended.
+func (w *work) pause(ctx context.Context, wait time.Duration) error {
+	now := time.Now()
+	if !w.until.IsZero() && now.After(w.until) && now.UnixNano()-w.answered.Load() > tryLeast.Nanoseconds() {
+		return errTooOld
+	}
+	if !sleep(ctx, wait) {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// heardFrom notes that somebody answered.
+func (w *work) heardFrom() { w.answered.Store(time.Now().UnixNano()) }
 
 // oneAsked counts a request that is done.
 func (w *work) oneAsked() {

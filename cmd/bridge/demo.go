@@ -49,7 +49,8 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 
 	market := s.market()
 	market.Oddities.Corrected = 0.2 // far more than in life, so that one is seen within the first minute
-	feed := polygontest.NewServer(polygontest.Config{Market: market, Pace: polygontest.RealTime, Record: polygontest.RecordCounts})
+	feed := polygontest.NewServer(polygontest.Config{Market: market, Pace: polygontest.RealTime, Record: polygontest.RecordCounts,
+		REST: polygontest.REST{Keep: time.Hour}})
 	defer feed.Close()
 
 	watching, stopWatching := context.WithCancel(ctx)
@@ -60,7 +61,7 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	go func() {
 		defer stopWatching()
 		log := bridge.NewLogger(stderr, slog.LevelWarn, bridge.FormatText)
-		ended <- bridge.Run(running, demoConfig(feed.URL, addr, dir), bridge.Options{Logger: log})
+		ended <- bridge.Run(running, demoConfig(feed.URL, feed.RESTURL, addr, dir), bridge.Options{Logger: log})
 	}()
 	fmt.Fprintf(stdout, "A simulated feed, the bridge, NATS and a durable consumer, all in this process. Ctrl-C ends it.\n"+
 		"Read beside it:  nats -s nats://%s sub 'stocks.agg.>'\n\n", addr)
@@ -74,10 +75,12 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 }
 
 // demoConfig is the bridge as the demo needs it: small, and out of everybody's way.
-func demoConfig(feedURL, addr, dir string) bridge.Config {
+func demoConfig(feedURL, restURL, addr, dir string) bridge.Config {
 	return bridge.Config{
 		APIKey:         bridge.NewSecret("demo"),
 		FeedURL:        feedURL,
+		RESTURL:        restURL,
+		Backfill:       true,
 		Market:         polygon.Stocks,
 		Subscribe:      []string{"A.*"},
 		DataDir:        dir,

@@ -2,6 +2,7 @@
 //
 //   - main.go: which command runs, and the exit code
 //   - run.go: the bridge itself, which is the command without a name
+//   - backfill.go: a time of the stream filled by hand; progress.go: how far that is
 //   - demo.go: a simulated feed, the bridge and a consumer in one process
 //   - watch.go, board.go, screen.go: the demo's durable consumer, what it has seen, and how that is drawn
 //   - simulate.go: the simulated feed alone, as a server
@@ -41,6 +42,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"", "carry the feed into NATS; the settings come from the environment", runBridge},
+		{"backfill", "fill a time of the stream with bars from REST, for given tickers or all", runBackfill},
 		{"demo", "show it all at work: simulated feed, NATS and consumer; needs no key", runDemo},
 		{"simulate", "serve the simulated feed, for a bridge to connect to", runSimulate},
 		{"healthcheck", "ask the bridge on BRIDGE_HTTP_ADDR whether it is ready", runHealthcheck},

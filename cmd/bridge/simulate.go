@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"bridge/polygon/polygontest"
 )
@@ -51,6 +52,7 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	addr := flags.String("addr", "127.0.0.1:8765", "`address` to listen on")
 	frame := flags.Int("events-per-frame", 100, "most `events` in a frame")
 	key := flags.String("key", "", "the one API `key` to accept; empty: any")
+	keep := flags.Duration("rest", 5*time.Minute, "for `how long` bars can be asked for over REST, 120 bytes each; unused with -rate 0")
 	s.register(flags, "as fast as the reader reads")
 	if done, err := parseFlags(flags, args, stdout); done || err != nil {
 		return err
@@ -67,9 +69,11 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 		Pace:        polygontest.RealTime,
 		FrameEvents: *frame,
 		Record:      polygontest.RecordCounts,
+		REST:        polygontest.REST{Keep: *keep},
 	}
 	if s.rate == 0 {
 		config.Pace = polygontest.AsRead
+		config.REST = polygontest.REST{} // the market's time is not that of any gap
 	}
 	srv := polygontest.NewUnstartedServer(config)
 	var err error
@@ -79,6 +83,9 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	srv.Start()
 	defer srv.Close()
 	fmt.Fprintf(stdout, "simulated feed of %d tickers, all made up, on %s\n", s.symbols, srv.URL)
+	if srv.RESTURL != "" {
+		fmt.Fprintf(stdout, "what a bridge missed: POLYGON_REST_URL=%s\n", srv.RESTURL)
+	}
 	<-ctx.Done()
 	return nil
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"bridge/bridge"
+)
+
+// runBackfill fills a time of the stream from REST.
+func runBackfill(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("backfill", flag.ContinueOnError)
+	var opt bridge.BackfillOptions
+	instant := func(name, usage string, at *time.Time) {
+		flags.Func(name, usage, func(text string) (err error) {
+			if *at, err = time.Parse(time.RFC3339, text); err != nil {
+				return fmt.Errorf("want a time as 2026-03-02T14:30:00Z or 2026-03-02T09:30:00-05:00")
+			}
+			return nil
+		})
+	}
+	instant("from", "`time` to begin with, as 2026-03-02T14:30:00Z", &opt.From)
+	instant("to", "`time` to end with, 20 minutes ago or earlier", &opt.To)
+	symbols := flags.String("symbols", "", "`tickers`, comma separated; empty: all that the stream has")
+	flags.StringVar(&opt.Channel, "channel", "A", "`channel` of bars: A for seconds, AM for minutes; CAS and CA, XAS and XA in other markets")
+	if done, err := parseFlags(flags, args, stdout); done || err != nil {
+		return err
+	}
+	if opt.From.IsZero() || opt.To.IsZero() {
+		return &usageError{"backfill: -from and -to are needed; bridge backfill -h lists the flags"}
+	}
+	if *symbols != "" {
+		opt.Symbols = strings.Split(*symbols, ",")
+	}
+	cfg, err := bridge.Load()
+	if err != nil {
+		return err
+	}
+	opt.Logger = bridge.NewLogger(stderr, max(cfg.LogLevel, slog.LevelWarn), bridge.FormatText)
+	bar := newProgressBar(stdout)
+	opt.Progress = bar.show
+	result, err := bridge.Backfill(ctx, cfg, opt)
+	bar.end()
+	if err != nil && result.Asked == 0 {
+		return err
+	}
+	fmt.Fprintf(stdout, "%d bars found, %d in the stream already, %d published; %d tickers asked for, %d without an answer\n",
+		result.Bars, result.Present, result.Published, result.Asked, result.Failed)
+	return err
+}
