@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -167,5 +168,152 @@ func TestGapIsFilled(t *testing.T) {
 	}
 	if o.Found != o.Present+o.Published {
 		t.Errorf("found %d, which are not %d present and %d published", o.Found, o.Present, o.Published)
+	}
+}
+
+// TestRestartIsFilled: what the feed sent while no bridge was there is filled by the next one, with the queue on disk and without.
+func TestRestartIsFilled(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		settings []string
+	}{
+		{"queue on disk", []string{"BRIDGE_DATA_DIR=" + t.TempDir()}},
+		{"queue in memory", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newNATS(t).up()
+			srv := newLiveMarket(t, 450, polygontest.REST{})
+			b := newFillingBridge(t, srv, s.url, tt.settings...)
+			b.start()
+			stored(t, s.url, 60)
+			b.kill()
+			away := srv.Stats().Events // none are sent to nobody
+			<-time.After(3 * time.Second)
+			if n := srv.Stats().Events; n != away {
+				t.Fatalf("%d events were sent to a dead bridge", n-away)
+			}
+			b.start()
+			g := awaitOutcome(t, s.url, 1)[0]
+			if err := srv.WaitDone(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			stop(t, b)
+			if fromREST := checkBars(t, srv, s.url); g.Reason != reasonRestart || g.State != gapFilled || fromREST == 0 || g.Outcome.Published != fromREST {
+				t.Errorf("got %+v %+v, want a restart that is filled by %d bars", g, g.Outcome, fromREST)
+			}
+		})
+	}
+}
+
+// TestFillIsResumed kills the bridge while it fills a gap. The next one goes on with that, and stores nothing twice.
+func TestFillIsResumed(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	shortWindow(t, s.url)
+	srv := newLiveMarket(t, 650, polygontest.REST{})
+	outage(srv, 4)
+	// The probe and some tickers are answered, and then nothing more.
+	srv.NextREST(make([]polygontest.RESTFault, 8)...)
+	for range askers {
+		srv.NextREST(polygontest.RESTSilent())
+	}
+	b := newFillingBridge(t, srv, s.url)
+	b.start()
+	eventually(t, "some bars are filled", func() error {
+		for _, m := range readStream(t, s.url, "STOCKS") {
+			if m.Headers().Get("Bridge-Source") == "rest" {
+				return nil
+			}
+		}
+		return errors.New("none yet")
+	})
+	b.kill()
+	b.start()
+	all := awaitOutcome(t, s.url, 2)
+	if err := srv.WaitDone(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, b)
+	checkBars(t, srv, s.url)
+	if g := all[0]; g.Reason != "disconnected" || g.State != gapFilled || g.Outcome.Present == 0 || g.Outcome.Published == 0 {
+		t.Errorf("got %+v %+v, want it filled, in part by the first bridge", g, g.Outcome)
+	}
+	if g := all[1]; g.Reason != reasonRestart || g.State != gapFilled {
+		t.Errorf("got %+v %+v, want the restart filled", g, g.Outcome)
+	}
+}
+
+// TestRESTIsInTrouble: refusals for now, breakdowns and answers that are cut delay the filling, and no more.
+func TestRESTIsInTrouble(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	srv := newLiveMarket(t, 450, polygontest.REST{PageSize: 3})
+	outage(srv, 4)
+	srv.NextREST(polygontest.RESTTooMany("1"), polygontest.RESTBroken(502), polygontest.RESTFault{}, polygontest.RESTCut(), polygontest.RESTFault{},
+		polygontest.RESTTooMany("1"), polygontest.RESTBroken(500))
+	b := newFillingBridge(t, srv, s.url)
+	b.start()
+	g := awaitOutcome(t, s.url, 1)[0]
+	if err := srv.WaitDone(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, b)
+	checkBars(t, srv, s.url)
+	if g.State != gapFilled || g.Outcome.Failed > 0 {
+		t.Errorf("got %+v %+v, want it filled", g, g.Outcome)
+	}
+}
+
+// TestGapStaysUnfilled: where nothing can be done the gap says why, the log does so once, and the feed goes on.
+func TestGapStaysUnfilled(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		rest     polygontest.REST
+		settings []string
+		state    gapState
+		why      string
+	}{
+		{"not entitled", polygontest.REST{Aggregates: polygontest.RESTNotEntitled()}, nil, gapUnfilled, "plan does not include this data"},
+		{"switched off", polygontest.REST{}, []string{"BRIDGE_BACKFILL=false"}, gapUnfilled, "BRIDGE_BACKFILL"},
+		{"trades", polygontest.REST{}, []string{"POLYGON_SUBSCRIBE=T.AAPL,T.MSFT"}, gapUnfilled, "T cannot be asked for"},
+		{"bars and trades", polygontest.REST{}, []string{"POLYGON_SUBSCRIBE=A.AAPL,T.AAPL"}, gapPartly, "T cannot be asked for"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newNATS(t).up()
+			srv := newLiveMarket(t, 600, tt.rest)
+			for range 2 {
+				srv.NextSession(polygontest.DropAfter(2))
+			}
+			if strings.HasPrefix(tt.name, "trades") { // the market has none
+				srv.Close()
+				srv = polygontest.NewServer(polygontest.Config{REST: polygontest.REST{Keep: time.Hour}})
+				t.Cleanup(srv.Close)
+				srv.NextSession(polygontest.DropAfter(1))
+				srv.NextSession(polygontest.DropAfter(1))
+			}
+			b := newFillingBridge(t, srv, s.url, tt.settings...)
+			b.start()
+			if tt.name == "trades" {
+				for session := 1; session <= 2; session++ {
+					if err := srv.Wait(t.Context(), func(st polygontest.Stats) bool { return st.Sessions == session && st.Subscribed == 1 }); err != nil {
+						t.Fatal(err)
+					}
+					srv.Send([]byte(`[{"ev":"T","sym":"AAPL","p":1,"t":1754055000000}]`))
+				}
+			}
+			for _, g := range awaitOutcome(t, s.url, 2) {
+				if g.State != tt.state || !strings.Contains(g.Outcome.Why, tt.why) {
+					t.Errorf("got %s: %q, want %s: %q", g.State, g.Outcome.Why, tt.state, tt.why)
+				}
+			}
+			stop(t, b)
+			if n := strings.Count(b.log.String(), "gaps cannot be filled"); n > 1 || tt.name == "not entitled" && n == 0 {
+				t.Errorf("the log says %d times that gaps cannot be filled", n)
+			}
+		})
 	}
 }
