@@ -16,6 +16,9 @@ const sendDelay = 2 * time.Second
 // keptLatencies is over how many of the newest bars the percentiles are taken.
 const keptLatencies = 4096
 
+// rateOver is over how many of the last whole seconds the rate is taken.
+const rateOver = 5
+
 // board is what the demo shows: the newest bar of each symbol, and totals.
 type board struct {
 	mu      sync.Mutex // guards everything below
@@ -25,6 +28,13 @@ type board struct {
 	revised int
 	latency []time.Duration // a ring, once it is full
 	first   time.Time       // when the first bar came
+	arrived [rateOver + 1]arrivals
+}
+
+// arrivals are the bars that came in one second, of a ring of seconds.
+type arrivals struct {
+	second int64 // of Unix time
+	bars   int
 }
 
 // row is one symbol.
@@ -54,6 +64,7 @@ func (b *board) add(v polygon.Aggregate, revision bool, now time.Time) {
 	}
 	b.bars++
 	r.bars++
+	b.count(now.Unix())
 	if revision {
 		b.revised++
 		r.revised++
@@ -61,6 +72,15 @@ func (b *board) add(v polygon.Aggregate, revision bool, now time.Time) {
 	}
 	b.newest = v
 	b.note(now.Sub(time.UnixMilli(int64(v.EndMs)).Add(sendDelay)))
+}
+
+// count counts a bar that came in a second.
+func (b *board) count(second int64) {
+	a := &b.arrived[second%int64(len(b.arrived))]
+	if a.second != second {
+		*a = arrivals{second: second}
+	}
+	a.bars++
 }
 
 // note keeps how long a bar took from the feed's hands to ours.
@@ -81,13 +101,13 @@ func (b *board) percentiles() (p50, p99 time.Duration) {
 	return sorted[len(sorted)/2], sorted[len(sorted)*99/100]
 }
 
-// totals is one line: what arrived, how fast, and how long it took.
-func (b *board) totals(now time.Time) string {
+// totals is what arrived and how fast, and how long it took.
+func (b *board) totals(now time.Time) (arrived, took string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p50, p99 := b.percentiles()
-	return fmt.Sprintf("%d bars of %d symbols, %d of them corrections, %.0f a second; feed to consumer p50 %s, p99 %s",
-		b.bars, len(b.rows), b.revised, b.rate(now), milliseconds(p50), milliseconds(p99))
+	return fmt.Sprintf("%d bars of %d symbols, %d of them corrections, %.0f a second", b.bars, len(b.rows), b.revised, b.rate(now)),
+		fmt.Sprintf("feed to consumer p50 %s, p99 %s", milliseconds(p50), milliseconds(p99))
 }
 
 // last is one line about the newest bar.
@@ -101,9 +121,10 @@ func (b *board) last() string {
 	return fmt.Sprintf("%s %s o %.2f h %.2f l %.2f c %.2f v %.0f", v.Symbol, window(v), v.Open, v.High, v.Low, v.Close, v.Volume)
 }
 
+// The table has the 80 columns of a terminal.
 const (
-	headFormat = "%-10s %-9s %10s %10s %10s %10s %10s %7s %11s\n"
-	rowFormat  = "%-10s %-9s %10.2f %10.2f %10.2f %10.2f %10.0f %7d %11d\n"
+	headFormat = "%-8s %-8s %8s %8s %8s %8s %8s %5s %11s\n"
+	rowFormat  = "%-8s %-8s %8.2f %8.2f %8.2f %8.2f %8.0f %5d %11d\n"
 )
 
 // table is the newest bar of each symbol, of at most so many symbols.
@@ -137,10 +158,20 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 }
 
-// rate is how many bars came a second. The first second is the one that the first burst stands for.
+// rate is how many bars a second came in the last whole seconds; in the first second, how many have come.
 func (b *board) rate(now time.Time) float64 {
 	if b.bars == 0 {
 		return 0
 	}
-	return float64(b.bars) / (now.Sub(b.first) + time.Second).Seconds()
+	seconds := min(now.Unix()-b.first.Unix(), rateOver)
+	if seconds < 1 {
+		return float64(b.bars)
+	}
+	bars := 0
+	for _, a := range b.arrived {
+		if now.Unix()-seconds <= a.second && a.second < now.Unix() {
+			bars += a.bars
+		}
+	}
+	return float64(bars) / float64(seconds)
 }

@@ -20,8 +20,8 @@ const (
 // screen is where the board is shown: a table that is drawn over itself in a terminal, lines elsewhere.
 type screen struct {
 	out   io.Writer
-	size  func() (rows int) // of the terminal; nil when there is none
-	drawn int               // lines of the last table
+	size  func() (rows, columns int) // of the terminal; nil when there is none
+	drawn int                        // lines of the last table
 }
 
 func newScreen(out io.Writer) *screen {
@@ -29,12 +29,12 @@ func newScreen(out io.Writer) *screen {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return &screen{out: out}
 	}
-	return &screen{out: out, size: func() int {
-		_, rows, err := term.GetSize(int(f.Fd()))
+	return &screen{out: out, size: func() (rows, columns int) {
+		columns, rows, err := term.GetSize(int(f.Fd()))
 		if err != nil {
-			return 24
+			return 24, 80
 		}
-		return rows
+		return rows, columns
 	}}
 }
 
@@ -53,19 +53,22 @@ func (s *screen) show(ctx context.Context, b *board) error {
 				return err
 			}
 		case <-ctx.Done():
-			_, err := fmt.Fprintf(s.out, "\n%s\n", b.totals(time.Now()))
+			arrived, took := b.totals(time.Now())
+			_, err := fmt.Fprintf(s.out, "\n%s; %s\n", arrived, took)
 			return err
 		}
 	}
 }
 
 func (s *screen) draw(b *board, now time.Time) error {
+	arrived, took := b.totals(now)
 	if s.size == nil {
-		_, err := fmt.Fprintf(s.out, "%s; %s\n", b.totals(now), b.last())
+		_, err := fmt.Fprintf(s.out, "%s; %s; %s\n", arrived, took, b.last())
 		return err
 	}
-	// Head, totals, "and more" and the lines around them need five.
-	text := b.table(max(1, s.size()-5)) + "\n" + b.totals(now) + "\n"
+	rows, columns := s.size()
+	// Head, totals, "and more" and the lines around them need six.
+	text := cut(b.table(max(1, rows-6))+"\n"+arrived+"\n"+took+"\n", columns)
 	up := ""
 	if s.drawn > 0 {
 		up = fmt.Sprintf("\x1b[%dA\r", s.drawn)
@@ -73,4 +76,14 @@ func (s *screen) draw(b *board, now time.Time) error {
 	s.drawn = strings.Count(text, "\n")
 	_, err := io.WriteString(s.out, up+eraseBelow+text)
 	return err
+}
+
+// cut shortens the lines of a text: one that a narrow terminal wraps would be drawn over only in part.
+func cut(text string, columns int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		b.WriteString(line[:min(len(line), columns)] + "\n")
+	}
+	return b.String()
 }
