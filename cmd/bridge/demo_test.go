@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -28,6 +29,30 @@ func TestDemoShowsBarsAndLeavesNothing(t *testing.T) {
 	}
 	if errs.String() != "" {
 		t.Errorf("got warnings: %s", errs)
+	}
+}
+
+// As in bridge demo | head: who reads the output may leave, and the demo tidies up all the same.
+func TestDemoWhoseReaderLeaves(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "demo", "-symbols", "5")
+	cmd.Env = append(os.Environ(), mainVar+"=1", "TMPDIR="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	_ = out.Close()
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("got %v, want exit code 1", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

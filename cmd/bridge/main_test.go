@@ -15,6 +15,16 @@ import (
 	"bridge/bridge"
 )
 
+// mainVar makes the test binary the command itself.
+const mainVar = "COMMAND_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(mainVar) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
 // setenv makes the environment hold, of all that the bridge may look at, what is given and nothing else.
 func setenv(t *testing.T, env map[string]string) {
 	t.Helper()
