@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,6 +38,17 @@ func settingsMarkdown() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.name, fallback, s.desc)
 	}
 	return b.String()
+}
+
+// TestCompose holds what docker-compose.yml passes on to the settings: all but those that it makes itself.
+func TestCompose(t *testing.T) {
+	compose := fileText(t, "../docker-compose.yml")
+	for _, s := range settingsOf(new(environment)) {
+		own := strings.HasPrefix(s.name, "NATS_") || slices.Contains([]string{"BRIDGE_DATA_DIR", "BRIDGE_NATS_ADDR", "BRIDGE_HTTP_ADDR"}, s.name)
+		if passed := strings.Contains(compose, "\n      "+s.name+":\n"); passed == own {
+			t.Errorf("%s: passed on: %v, want %v", s.name, passed, !own)
+		}
+	}
 }
 
 func fileText(t *testing.T, name string) string {
