@@ -10,7 +10,7 @@
 // that is full refuses the newest frame, loudly.
 //
 // Each subject has a lane, and of each lane only the head is in flight. So a message that has to be sent again
-// keeps its place, whatever goes wrong, and after a reconnect the last message of the subject in the stream tells
+// keeps its place, whatever goes wrong, and after a reconnect the ids that the stream has stored meanwhile tell
 // whether the head is there. That holds without the server's memory of message ids, which is short.
 //
 // Run:
