@@ -88,7 +88,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		err = d.work(ctx, context.WithoutCancel(ctx))
 	}
 	switch records, bytes, _ := q.Depth(); {
-	case records == 0:
+	case records == 0, d.feed.total == 0 && cfg.DataDir == "": // a gap that is recorded again at the next start
 		log.Info("bridge stopped", "seq", d.publisher.acked)
 	case cfg.DataDir != "":
 		log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "n", records, "bytes", bytes, "err", err)
@@ -129,7 +129,7 @@ func (d *daemon) work(ctx, held context.Context) error {
 		d.queue.Close()
 		records, _, _ := d.queue.Depth()
 		d.log.Info("stopping, the queue drains; a second signal ends at once", "n", records, "wait", d.cfg.DrainTimeout)
-		if d.queue.Drained() { // then there is nothing to wait for NATS for
+		if d.queue.Drained() || d.feed.total == 0 && !d.ready.natsUp.Load() { // then there is nothing to wait for NATS for
 			giveUp(errDrained)
 		}
 		time.AfterFunc(d.cfg.DrainTimeout, func() { giveUp(errDrainTimeout) })

@@ -48,6 +48,7 @@ type feed struct {
 	client  *http.Client // for the upgrade; nil: the default
 	valid   func() bool  // whether it may dial at this moment; nil: always
 	frames  int          // read in this session
+	total   int          // read since the start
 
 	away      *interruption // nil while what the feed sends gets into the queue
 	lastFrame time.Time     // that the queue took, or when the session began to stream
@@ -130,6 +131,7 @@ func (f *feed) session(ctx context.Context) error {
 func (f *feed) deliver(frame []byte) {
 	now := time.Now()
 	f.frames++
+	f.total++
 	err := f.resumed(now)
 	if err == nil {
 		err = f.queue.Append(kindFrame, frame, now)

@@ -11,7 +11,7 @@ import (
 )
 
 // DefaultTTL outlasts the election of a new leader of the bucket, which takes a NATS cluster up to 9 s.
-const DefaultTTL = 12 * time.Second
+const DefaultTTL = 15 * time.Second
 
 // Options of Hold.
 type Options struct {
