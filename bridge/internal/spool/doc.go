@@ -23,5 +23,8 @@
 //   - fs.go: the few file operations that are needed, so that tests can make them fail
 //   - lock.go, lock_unix.go, lock_windows.go: one process per directory
 //
+// It is a log of our own because the alternative, a JetStream file stream in process, took 28 times as long for the same records of
+// one event and 3.5 times as long for records of 100, and CPU in like measure (BenchmarkSpool).
+//
 // The package does not look into frames, does not know where they go, and does not decide what a refused one means.
 package spool
