@@ -32,7 +32,7 @@ func (p *publisher) load() bool {
 		p.loadFrame(rec, r)
 	}
 	p.counted = max(p.counted, rec.Seq)
-	p.lastSeq, p.lastAt = rec.Seq, rec.At
+	p.lastAt = rec.At
 	if r.pending == 0 {
 		p.release()
 	}

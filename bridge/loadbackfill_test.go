@@ -1,7 +1,10 @@
 package bridge
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -224,33 +227,56 @@ func TestRestartsGap(t *testing.T) {
 	}
 }
 
-// holey is a queue that has lost a record.
-type holey struct {
-	*memory
-	hole uint64
-}
-
-func (h *holey) Next() (rec spool.Record, ok bool) {
-	if rec, ok = h.memory.Next(); ok && rec.Seq == h.hole {
-		return h.memory.Next()
-	}
-	return rec, ok
-}
-
-// TestDamagedRecordIsAGap: between the records around it.
+// TestDamagedRecordIsAGap spoils one of three records on disk: the gap is between those around it.
 func TestDamagedRecordIsAGap(t *testing.T) {
-	p, q := loading(t)
-	p.queue = &holey{q, 2}
+	dir := t.TempDir()
+	open := func() *spool.Log {
+		l, err := spool.Open(dir, spool.Options{MaxBytes: 1 << 30, MemoryBytes: 64 << 20, Retain: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	q := open()
 	for i := range 3 {
 		if err := q.Append(kindFrame, frameOf(secondBar("X", i, 1)), gapTime.Add(time.Duration(i)*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if err := q.Release(); err != nil {
+		t.Fatal(err)
+	}
+	spoilFile(t, dir, frameOf(secondBar("X", 1, 1)))
+
+	p, _ := loading(t)
+	q = open()
+	defer q.Release()
+	p.queue = q
 	loadAll(p)
 	g, err := parseGap(p.lanes["stocks.gap"].head.raw)
 	if err != nil || g.Reason != reasonDamaged || !g.From.Equal(gapTime) || !g.To.Equal(gapTime.Add(2*time.Second)) {
 		t.Errorf("got %+v, %v, want a damaged one of two seconds", g, err)
 	}
+}
+
+// spoilFile changes one byte of what some file of a directory holds.
+func spoilFile(t *testing.T, dir string, held []byte) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if i := bytes.Index(data, held); err == nil && i >= 0 {
+			data[i] ^= 1
+			if err := os.WriteFile(file, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("no file holds %s", held)
 }
 
 // TestLastBar: the newest window of the feed's bars counts, not when they were stored; without bars the newest message does.

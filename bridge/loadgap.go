@@ -22,12 +22,16 @@ func (p *publisher) loadGap(rec spool.Record, r *loaded) {
 	p.openGap(g, r)
 }
 
-// lookForHole records a gap when the queue skips records, which were damaged.
+// lookForHole records a gap when the queue has lost records before this one.
 func (p *publisher) lookForHole(rec spool.Record, r *loaded) {
-	if p.lastSeq == 0 || rec.Seq == p.lastSeq+1 {
+	if rec.Lost == 0 {
 		return
 	}
-	g := newGap(p.cfg, reasonDamaged, p.lastAt, rec.At)
+	since := rec.Since
+	if since.IsZero() { // what came before the hole is gone
+		since = p.lastStreamed()
+	}
+	g := newGap(p.cfg, reasonDamaged, since, rec.At)
 	g.ID = fmt.Sprintf("%s-%d", g.ID, rec.Seq)
 	p.openGap(g, r)
 }

@@ -68,8 +68,7 @@ type publisher struct {
 	acked     uint64      // the highest sequence that was acknowledged in it
 	doubt     *doubt      // about the records to be loaded; nil when there is none
 	counted   uint64      // records up to this one are in the metrics of what was received
-	lastSeq   uint64      // of the record that was loaded last; 0 when there was none since the start or a rewind
-	lastAt    time.Time   // likewise
+	lastAt    time.Time   // of the record that was loaded last; zero when there was none since the start or a rewind
 	streamed  time.Time   // when the feed was last known to stream, by what the stream had at the start
 
 	fills        *fillQueue

@@ -141,7 +141,7 @@ func (p *publisher) unload() {
 		l.head, l.tail, l.newest, l.accumulated = nil, nil, 0, 0
 	}
 	p.records, p.messages, p.spare = fifo[*loaded]{}, 0, nil
-	p.lastSeq, p.lastAt = 0, time.Time{}
+	p.lastAt = time.Time{}
 }
 
 // settles reports whether the stream has an event that is loaded for the first time since a doubt arose.

@@ -83,8 +83,26 @@ func (w *world) compare() {
 	w.t.Logf("queue on disk %v, %d sessions, %d events that had to be stored, %d that may not have been read, or not kept", w.disk, w.vendor.Stats().Sessions, must, doubtful)
 }
 
-// checkGaps is where the records of gaps are compared with what is missing.
-func (w *world) checkGaps([]storedEvent) {}
+// checkGaps reads the records of gaps: each is whole, there is one for every id before its outcome, and none twice. When a session
+// was away is not on the tape, so that their times are not compared.
+func (w *world) checkGaps(records []storedEvent) {
+	w.t.Helper()
+	seen := make(map[string]bool)
+	for _, r := range records {
+		g, err := parseGap([]byte(r.raw))
+		switch {
+		case err != nil:
+			w.t.Errorf("gap %s: %v", r.raw, err)
+		case seen[g.messageID()]:
+			w.t.Errorf("gap twice: %s", r.raw)
+		case g.State != gapOpen && !seen[gap{ID: g.ID, State: gapOpen}.messageID()]:
+			w.t.Errorf("outcome without a gap: %s", r.raw)
+		case g.To.Before(g.From):
+			w.t.Errorf("gap ends before it begins: %s", r.raw)
+		}
+		seen[g.messageID()] = true
+	}
+}
 
 // merged returns the subjects of both.
 func merged(want map[string][]sentEvent, have map[string][]storedEvent) map[string]bool {

@@ -1,0 +1,93 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"bridge/polygon"
+	"bridge/polygon/polygontest"
+)
+
+// TestBackfillByHand fills a time twice: what the stream has is left alone, what it lacks is there once, and marked.
+func TestBackfillByHand(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	shortWindow(t, s.url)
+	srv := polygontest.NewServer(polygontest.Config{REST: polygontest.REST{Keep: 2 * time.Hour}})
+	t.Cleanup(srv.Close)
+	cfg := testConfig(s.url)
+	cfg.FeedURL, cfg.APIKey, cfg.RESTURL = srv.URL, NewSecret("secret-key"), srv.RESTURL
+
+	began := time.Now().Add(-30 * time.Minute).Truncate(time.Second)
+	d := startDelivery(t, cfg)
+	for i := range 20 {
+		for _, symbol := range []string{"AAPL", "BRK.B"} {
+			start := began.Add(time.Duration(i) * time.Second).UnixMilli()
+			frame := fmt.Appendf(nil, `[{"ev":"A","sym":%q,"v":7,"o":1,"c":1,"h":1,"l":1,"s":%d,"e":%d}]`, symbol, start, start+1000)
+			srv.Past(frame)
+			if i%2 == 0 {
+				put(t, d.q, kindFrame, frame)
+			}
+		}
+	}
+	d.finish()
+
+	opt := BackfillOptions{From: began, To: began.Add(20 * time.Second), Channel: "A", Logger: quiet(t)}
+	for round, want := range []struct{ present, published int }{{20, 20}, {40, 0}} {
+		got, err := Backfill(t.Context(), cfg, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Asked != 2 || got.Failed != 0 || got.Bars != 40 || got.Present != want.present || got.Published != want.published {
+			t.Errorf("round %d: got %+v, want %d bars present and %d published", round, got, want.present, want.published)
+		}
+	}
+	times := make(map[string]int)
+	rest := 0
+	for _, m := range readStream(t, s.url, "STOCKS") {
+		times[windowOf(t, m.Data())]++
+		if m.Headers().Get(headerSource) == "rest" {
+			rest++
+		}
+	}
+	if len(times) != 40 || rest != 20 {
+		t.Errorf("%d bars, %d from REST, want 40 and 20", len(times), rest)
+	}
+	for bar, n := range times {
+		if n != 1 {
+			t.Errorf("%s is stored %d times", bar, n)
+		}
+	}
+}
+
+// TestBackfillRefuses what makes no sense, and what is the running bridge's to fill, before anything is connected to.
+func TestBackfillRefuses(t *testing.T) {
+	cfg := testConfig("nats://127.0.0.1:1")
+	hour := time.Now().Add(-time.Hour)
+	for _, tt := range []struct {
+		name string
+		opt  BackfillOptions
+	}{
+		{"the end before the begin", BackfillOptions{From: hour, To: hour.Add(-time.Minute), Channel: "A"}},
+		{"a moment ago", BackfillOptions{From: hour, To: time.Now().Add(-time.Minute), Channel: "A"}},
+		{"trades", BackfillOptions{From: hour, To: hour.Add(time.Minute), Channel: "T"}},
+		{"no ticker", BackfillOptions{From: hour, To: hour.Add(time.Minute), Channel: "A", Symbols: []string{"A APL"}}},
+	} {
+		_, err := Backfill(t.Context(), cfg, tt.opt)
+		if config := (*ConfigError)(nil); !errors.As(err, &config) {
+			t.Errorf("%s: got %v, want a ConfigError", tt.name, err)
+		}
+	}
+}
+
+// windowOf names the window of a bar.
+func windowOf(t *testing.T, raw []byte) string {
+	t.Helper()
+	bar, err := polygon.ParseAggregate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bar.Key()
+}
