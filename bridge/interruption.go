@@ -28,8 +28,8 @@ func (f *feed) interrupt(conn *polygon.Conn, err error) {
 		return
 	}
 	last := f.lastFrame
-	if pong := conn.LastPong(); pong.After(last) {
-		last = pong
+	if proven := conn.Proven(); proven.After(last) {
+		last = proven
 	}
 	f.away = &interruption{reason: endReason(err), from: last}
 }

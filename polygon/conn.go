@@ -51,7 +51,7 @@ type Conn struct {
 	held    map[string]bool // confirmed parameters; the feed does not answer those again
 
 	alive   atomic.Bool  // something arrived since keepalive looked last
-	ponged  atomic.Int64 // when the last pong arrived, in Unix ns; 0 before the first
+	proven  atomic.Int64 // when the newest ping was sent that was answered, in Unix ns; 0 before the first
 	reading atomic.Bool  // a read is pending, so that silence is the feed's and not ours
 	dead    atomic.Bool  // keepalive's verdict
 	closed  atomic.Bool  // Close was called

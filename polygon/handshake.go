@@ -72,7 +72,7 @@ func upgrade(ctx context.Context, rawURL string, opt DialOptions) (*Conn, error)
 		HTTPClient:      opt.HTTPClient,
 		CompressionMode: websocket.CompressionDisabled, // whether the feed knows it is unknown
 		OnPingReceived:  func(context.Context, []byte) bool { c.alive.Store(true); return true },
-		OnPongReceived:  func(context.Context, []byte) { c.alive.Store(true); c.ponged.Store(time.Now().UnixNano()) },
+		OnPongReceived:  func(context.Context, []byte) { c.alive.Store(true) },
 	})
 	if err != nil {
 		return nil, dialError(rawURL, resp, err)

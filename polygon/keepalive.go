@@ -38,18 +38,22 @@ func (c *Conn) keepalive() {
 	}
 }
 
-// LastPong returns when the feed last answered a ping, the zero time if it never did. What it sent before that has been read,
-// or is about to be: the connection keeps the order.
-func (c *Conn) LastPong() time.Time {
-	if at := c.ponged.Load(); at != 0 {
+// Proven returns when the newest ping was sent that the feed has answered, the zero time if there is none. What the feed sent
+// before that has been read, or is about to be: the connection keeps the order. When the pong was read proves nothing: it may
+// have waited for as long as this process was stopped.
+func (c *Conn) Proven() time.Time {
+	if at := c.proven.Load(); at != 0 {
 		return time.Unix(0, at)
 	}
 	return time.Time{}
 }
 
-// ping sends a ping and gives the pong, which is noted where it arrives, until shortly before the next one.
+// ping sends a ping and gives the pong until shortly before the next one.
 func (c *Conn) ping() {
 	ctx, cancel := context.WithTimeout(c.life, pingEvery/2)
 	defer cancel()
-	c.ws.Ping(ctx)
+	sent := time.Now()
+	if c.ws.Ping(ctx) == nil {
+		c.proven.Store(sent.UnixNano())
+	}
 }

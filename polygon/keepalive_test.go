@@ -57,6 +57,26 @@ func TestPingOfTheFeedIsLife(t *testing.T) {
 	})
 }
 
+// What a pong proves is of when its ping was sent: the pong itself may have waited in the socket.
+func TestPongProvesTheTimeOfItsPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := &websocket.AcceptOptions{OnPingReceived: func(context.Context, []byte) bool { <-time.After(2 * time.Second); return true }}
+		began := time.Now()
+		c := dial(t, "ws://feed/stocks", DialOptions{HTTPClient: pipe(t, late, func(p *peer) {
+			p.greet()
+			p.pause(pingEvery + 3*time.Second)
+			p.send("[1]")
+		})})
+		if at := c.Proven(); !at.IsZero() {
+			t.Errorf("proven at %v before any ping", at)
+		}
+		read(t, c)
+		if at := c.Proven(); !at.Equal(began.Add(pingEvery)) {
+			t.Errorf("proven at %v, want %v", at, began.Add(pingEvery))
+		}
+	})
+}
+
 func TestSilentFeedIsDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dial(t, "ws://feed/stocks", DialOptions{HTTPClient: pipe(t, noPongs, func(p *peer) {
