@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -158,11 +159,12 @@ func (c *session) transmit(f *frame) bool {
 	if f.binary {
 		typ = websocket.MessageBinary
 	}
+	began := time.Now()
 	if err := c.conn.Write(context.Background(), typ, f.data); err != nil {
 		c.leave()
 		return false
 	}
-	c.server.tape.add(c.number, frames+1, f)
+	c.server.tape.add(c.number, frames+1, began, f)
 	c.mu.Lock()
 	c.frames++
 	c.mu.Unlock()

@@ -3,6 +3,7 @@ package polygontest
 import (
 	"iter"
 	"sync"
+	"time"
 )
 
 // Tape is the record of what a server has sent: the truth that a client's stream is compared with. An
@@ -21,8 +22,9 @@ type Tape struct {
 // Sent is one event that was sent. Raw is the event as it was on the wire; it must not be changed.
 // Statuses are not recorded. What Send was given and is no JSON array is recorded as it is, whole.
 type Sent struct {
-	Session int // 1 for the first connection
-	Frame   int // that it came in, 1 for the session's first with data
+	Session int       // 1 for the first connection
+	Frame   int       // that it came in, 1 for the session's first with data
+	At      time.Time // when the frame began to be written
 	Raw     []byte
 }
 
@@ -52,8 +54,8 @@ func (t *Tape) Session(number int) iter.Seq[[]byte] {
 	}
 }
 
-// add records the events of a session's frame. The frame's bytes are copied.
-func (t *Tape) add(session, number int, f *frame) {
+// add records the events of a session's frame that began to be written at a time. The frame's bytes are copied.
+func (t *Tape) add(session, number int, at time.Time, f *frame) {
 	if t.record == RecordCounts {
 		return
 	}
@@ -61,6 +63,6 @@ func (t *Tape) add(session, number int, f *frame) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range f.events {
-		t.sent = append(t.sent, Sent{session, number, data[e.from:e.to:e.to]})
+		t.sent = append(t.sent, Sent{session, number, at, data[e.from:e.to:e.to]})
 	}
 }
