@@ -28,7 +28,7 @@
 //
 // From the queue to the stream:
 //
-//   - load.go: record to messages in lanes; message.go: message and lane; fifo.go
+//   - take.go: which record may be loaded; load.go: record to messages in lanes; message.go: message and lane; fifo.go
 //   - route.go: subjects and message ids, and which symbols are fit for them
 //   - deadletter.go: what cannot be published
 //   - publish.go: fill the window, settle what is answered, send again what is not

@@ -7,32 +7,35 @@ import (
 	"bridge/polygon"
 )
 
-// load takes the next record from the queue and puts its events into their lanes; when there is none, what the filler
-// has. It returns false when there is no record, or enough is loaded.
+// load puts the events of the next record into their lanes; when there is none, what the filler has. It returns false when
+// there is no record, or enough is loaded.
 func (p *publisher) load() bool {
 	if p.messages >= loadedMessages {
 		return false
 	}
-	rec, ok := p.queue.Next()
-	if !ok {
+	rec := p.take()
+	switch {
+	case rec == nil && p.next != nil:
+		return false
+	case rec == nil:
 		return p.loadBackfill()
 	}
 	if p.doubt != nil && p.doubt.absent > doubtEnds {
 		p.doubt = nil
 	}
-	r := &loaded{seq: rec.Seq, at: rec.At, floor: p.acked}
+	r := &loaded{seq: rec.Seq, at: rec.At, floor: p.acked, after: p.lastEnd}
 	if p.doubt != nil {
 		r.floor = p.doubt.floor
 	}
 	p.records.push(r)
-	p.lookForHole(rec, r)
+	p.lookForHole(rec.Record, r)
 	if rec.Kind == kindGap {
-		p.loadGap(rec, r)
+		p.loadGap(rec.Record, r)
 	} else {
-		p.loadFrame(rec, r)
+		p.loadFrame(rec.Record, r)
 	}
 	p.counted = max(p.counted, rec.Seq)
-	p.lastAt = rec.At
+	p.lastAt, p.lastEnd = rec.At, rec.end
 	if r.pending == 0 {
 		p.release()
 	}
@@ -41,7 +44,6 @@ func (p *publisher) load() bool {
 
 // loadFrame routes the events of a frame.
 func (p *publisher) loadFrame(rec spool.Record, r *loaded) {
-	p.events = p.market.Split(p.events[:0], rec.Frame)
 	if rec.Seq > p.counted {
 		p.metrics.received(p.events)
 	}

@@ -174,6 +174,9 @@ func TestBarsFromRESTChangeNothingElse(t *testing.T) {
 // TestGapGoesToTheFillerWhenStored: not before everything in front of it is settled.
 func TestGapGoesToTheFillerWhenStored(t *testing.T) {
 	p, q := loading(t)
+	put(t, q, kindFrame, frameOf(secondBar("X", 0, 1)))
+	loadAll(p)
+	settle(p, "stocks.agg.X")
 	put(t, q, kindFrame, frameOf(secondBar("X", 1, 1)))
 	g := openIn(t, p, q)
 	loadAll(p)
@@ -206,9 +209,11 @@ func TestRestartsGap(t *testing.T) {
 			p, q := loading(t)
 			p.streamed = tt.streamed
 			if !tt.read.IsZero() {
-				if err := q.Append(kindFrame, frameOf(secondBar("X", 1, 1)), tt.read); err != nil {
+				if err := q.Append(kindFrame, frameOf(secondBar("X", 0, 1)), tt.read); err != nil {
 					t.Fatal(err)
 				}
+				loadAll(p)
+				settle(p, "stocks.agg.X")
 			}
 			put(t, q, kindGap, newGap(p.cfg, reasonRestart, time.Time{}, started).encode())
 			loadAll(p)
@@ -252,6 +257,8 @@ func TestDamagedRecordIsAGap(t *testing.T) {
 	q = open()
 	defer q.Release()
 	p.queue = q
+	loadAll(p)
+	settle(p, "stocks.agg.X")
 	loadAll(p)
 	g, err := parseGap(p.lanes["stocks.gap"].head.raw)
 	if err != nil || g.Reason != reasonDamaged || !g.From.Equal(gapTime) || !g.To.Equal(gapTime.Add(2*time.Second)) {

@@ -14,10 +14,13 @@ func (p *publisher) loadGap(rec spool.Record, r *loaded) {
 		p.log.Error("gap not understood", "err", err)
 		return
 	}
-	if g.From.IsZero() {
-		if g.From = p.lastStreamed(); g.From.IsZero() || !g.From.Before(g.To) {
+	switch last := p.lastStreamed(); {
+	case g.From.IsZero():
+		if g.From = last; last.IsZero() || !last.Before(g.To) {
 			return // nothing was ever streamed before
 		}
+	case last.Before(g.From) && !g.From.After(p.lastAt): // no pong came since the last frame
+		g.From = last
 	}
 	p.openGap(g, r)
 }
@@ -83,12 +86,20 @@ func (p *publisher) lastBar(last map[string]lastMessage) time.Time {
 	return ended
 }
 
+// longestStop is the longest time for which a process may have been stopped, a weekend in a closed laptop. A feed whose bars are
+// older than that replays the past.
+const longestStop = 7 * 24 * time.Hour
+
 // lastStreamed is when the feed was last known to stream before the record that is being loaded: when the record before it was
-// read, or as the stream tells of what another process has read.
+// read, or as the stream tells of what another process has read. A process that was stopped reads, when it goes on, what had
+// waited for it all the time: then the newest bar's window says more than the clock.
 func (p *publisher) lastStreamed() time.Time {
-	last := p.streamed
-	if p.lastAt.After(last) {
-		last = p.lastAt
+	last := p.lastAt
+	if end := time.UnixMilli(p.lastEnd).Add(feedDelay(p.cfg)); end.Before(last) && last.Sub(end) < longestStop {
+		last = end
+	}
+	if p.streamed.After(last) {
+		last = p.streamed
 	}
 	return last.UTC().Truncate(time.Millisecond)
 }

@@ -69,7 +69,10 @@ type publisher struct {
 	doubt     *doubt      // about the records to be loaded; nil when there is none
 	counted   uint64      // records up to this one are in the metrics of what was received
 	lastAt    time.Time   // of the record that was loaded last; zero when there was none since the start or a rewind
-	streamed  time.Time   // when the feed was last known to stream, by what the stream had at the start
+	lastEnd   int64       // of the newest window that was loaded since then, Unix ms
+	next      *taken      // nil, or the record that was taken from the queue and waits; points to taken
+	taken     taken
+	streamed  time.Time // when the feed was last known to stream, by what the stream had at the start
 
 	fills        *fillQueue
 	side         *memory // of fills: what the filler has

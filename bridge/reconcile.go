@@ -141,7 +141,7 @@ func (p *publisher) unload() {
 		l.head, l.tail, l.newest, l.accumulated = nil, nil, 0, 0
 	}
 	p.records, p.messages, p.spare = fifo[*loaded]{}, 0, nil
-	p.lastAt = time.Time{}
+	p.lastAt, p.lastEnd, p.next = time.Time{}, 0, nil
 }
 
 // settles reports whether the stream has an event that is loaded for the first time since a doubt arose.
