@@ -10,6 +10,9 @@ import (
 // maxHeader is more than the headers of any message of ours have in bytes.
 const maxHeader = 512
 
+// reasonSuperseded is why a bar is a dead letter that another bridge has stored in a newer version.
+const reasonSuperseded = "superseded"
+
 // bury turns the head of a lane into a dead letter. A dead letter that is refused for ever, which
 // only a stream that was changed under us can do, is the one thing that is given up, and not in silence.
 func (p *publisher) bury(l *lane, reason string) {
@@ -20,6 +23,11 @@ func (p *publisher) bury(l *lane, reason string) {
 		p.retire(m)
 		return
 	}
+	p.dies(m, reason)
+}
+
+// dies makes a dead letter of a message that is in no lane.
+func (p *publisher) dies(m *message, reason string) {
 	m.reason, m.attempts, m.id = reason, 0, string(appendDeadID(nil, digest(m.raw)))
 	p.reportDead(m)
 	p.enqueue(p.dead, m)

@@ -35,7 +35,8 @@
 //   - window.go: the messages that await an ack; ack.go: what an answer means
 //   - deliver.go: one NATS connection after the other; link.go: one of them; natsconn.go: how to connect
 //   - reconcile.go: what became of the messages that were in doubt; lookup.go: what the stream has
-//   - standby.go: two bridges that take turns; turn.go: what the publisher has to know of it
+//   - standby.go: two bridges that take turns; turn.go: what the publisher has to know of it;
+//     leftover.go: what the other has stored since in a newer version
 //   - stream.go: the stream as it must be
 //
 // Gaps:

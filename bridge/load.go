@@ -23,6 +23,9 @@ func (p *publisher) load() bool {
 	if p.doubt != nil && p.doubt.absent > doubtEnds {
 		p.doubt = nil
 	}
+	if p.left != nil && rec.At.After(p.left.until) {
+		p.left = nil
+	}
 	r := &loaded{seq: rec.Seq, at: rec.At, floor: p.acked, after: p.lastEnd}
 	if p.doubt != nil {
 		r.floor = p.doubt.floor
@@ -57,11 +60,19 @@ func (p *publisher) loadFrame(rec spool.Record, r *loaded) {
 // route puts an event into the lane of its subject, or into the lane of the dead letters.
 func (p *publisher) route(e *polygon.Event, r *loaded) {
 	l, id, reason := p.place(e)
-	if len(p.heard.gaps) > 0 && reason == "" && e.Channel.Kind.Aggregate() {
+	bar := reason == "" && e.Channel.Kind.Aggregate()
+	if bar && len(p.heard.gaps) > 0 {
 		p.heard.note(id, e.Time)
 	}
 	if p.doubt.settles(id) {
+		p.left.met(id)
 		return
+	}
+	if bar && p.left.superseded(id) {
+		l, id, reason = p.dead, appendDeadID(id[:0], digest(e.Raw)), reasonSuperseded
+		if p.doubt.settles(id) {
+			return
+		}
 	}
 	m := p.newMessage()
 	m.raw, m.id, m.reason, m.record = e.Raw, string(id), reason, r

@@ -26,11 +26,13 @@ func (s since) consumer() jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.seq}
 }
 
-// storedIDs returns the ids of the messages that a stream has from a place on, and the sequence before the first.
-func storedIDs(ctx context.Context, stream jetstream.Stream, from since) (ids idSet, before uint64, err error) {
+// storedIDs returns the ids of the messages that a stream has from a place on, and the sequence before the first. Where there is a
+// leftover, only ids that can be of it are returned.
+func storedIDs(ctx context.Context, stream jetstream.Stream, from since, left *leftover) (ids idSet, before uint64, err error) {
 	ids = make(idSet)
 	err = upToDate(ctx, stream, func(last uint64) (highest uint64, err error) {
 		before = last
+		left.forget()
 		if from.seq > last { // nothing was stored since
 			return last, nil
 		}
@@ -40,7 +42,9 @@ func storedIDs(ctx context.Context, stream jetstream.Stream, from since) (ids id
 				return false
 			}
 			before = min(before, at.Sequence.Stream-1)
-			ids.add(m.Headers().Get(jetstream.MsgIDHeader))
+			if left.note(m, at) {
+				ids.add(m.Headers().Get(jetstream.MsgIDHeader))
+			}
 			return true
 		})
 		if ended {

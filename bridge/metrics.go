@@ -89,7 +89,7 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 		m.sessionsEnded.WithLabelValues(reason)
 	}
 	for _, reason := range []polygon.Fault{polygon.FaultMalformed, polygon.FaultNotObject, polygon.FaultNoType, polygon.FaultUnknownType,
-		polygon.FaultNoSymbol, polygon.FaultNoTime, polygon.FaultDuplicateKey, "symbol", "too_large"} {
+		polygon.FaultNoSymbol, polygon.FaultNoTime, polygon.FaultDuplicateKey, "symbol", "too_large", reasonSuperseded} {
 		m.messagesDead.WithLabelValues(string(reason))
 	}
 

@@ -63,7 +63,7 @@ type publisher struct {
 	connected bool        // the stream was reconciled with once
 	fresh     bool        // nothing was reconciled with yet since this process started, or became the active one
 	valid     func() bool // whether it may publish at this moment; nil: always
-	queued    time.Time   // when the newest record came that was queued at the begin of its turn; zero: there was none
+	left      *leftover   // of the last turn, while it is loaded; nil for none
 	created   time.Time   // of the stream that the acks came from
 	acked     uint64      // the highest sequence that was acknowledged in it
 	doubt     *doubt      // about the records to be loaded; nil when there is none

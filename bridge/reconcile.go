@@ -52,10 +52,15 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 			return fmt.Errorf("reconcile: %w", err)
 		}
 	}
-	if p.fresh && p.valid != nil && !lost {
+	var left *leftover
+	switch {
+	case lost:
+		p.left = nil
+	case p.fresh && p.valid != nil:
 		from = p.sinceTurn(info, from)
+		left = p.left
 	}
-	stored, floor, err := storedIDs(ctx, stream, from)
+	stored, floor, err := storedIDs(ctx, stream, from, left)
 	if err != nil {
 		return fmt.Errorf("reconcile: %w", err)
 	}
@@ -117,21 +122,29 @@ func (p *publisher) settleDoubts(stored idSet) {
 	p.release()
 }
 
-// sweep takes the messages out of their lanes that another bridge has stored meanwhile.
+// sweep takes the messages out of their lanes that another bridge has stored meanwhile, or newer versions of them.
 func (p *publisher) sweep(stored idSet) {
+	var dead []*message
 	for _, l := range p.lanes {
 		kept := l.head
 		l.head, l.tail = nil, nil
 		for kept != nil {
 			m := kept
 			kept = m.next
-			if stored.has([]byte(m.id)) {
+			switch {
+			case stored.has([]byte(m.id)):
+				p.left.met([]byte(m.id))
 				p.metrics.reconciled.Inc()
 				p.retire(m)
-			} else {
+			case m.end > 0 && m.reason == "" && p.left.superseded([]byte(m.id)):
+				dead = append(dead, m)
+			default:
 				l.push(m)
 			}
 		}
+	}
+	for _, m := range dead {
+		p.dies(m, reasonSuperseded)
 	}
 }
 

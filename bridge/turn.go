@@ -6,32 +6,30 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// othersBehind is how much later another bridge may have stored what this one had read as well: both read for a moment
-// when the active one was frozen, and the vendor has not noticed.
-const othersBehind = time.Minute
-
 // begin makes the publisher the active one of several bridges, from now until valid reports false. It must be called before
 // the feed begins.
 func (p *publisher) begin(valid func() bool) {
-	p.valid, p.fresh, p.queued = valid, true, time.Time{}
+	p.valid, p.fresh, p.left = valid, true, nil
 	if records, _, _ := p.queue.Depth(); records == 0 {
 		return
 	}
+	p.left = &leftover{market: p.market, acked: p.acked}
 	for rec, err := range p.queue.All() {
 		if err != nil { // then the time is not known
-			p.queued = time.Now()
+			p.left.until = time.Now()
 			return
 		}
-		p.queued = rec.At
+		p.left.until = rec.At
 	}
 }
 
-// sinceTurn is the part of the stream that can have what was queued when the turn began. Others may have stored a
-// day of the market since then: to read all of it would take many minutes.
+// sinceTurn is the part of the stream that can have what was queued when the turn began, or other versions of it. Others may have stored
+// a day of the market since then: to read all of it would take many minutes.
 func (p *publisher) sinceTurn(info *jetstream.StreamInfo, from since) since {
-	if p.queued.IsZero() {
+	if p.left == nil {
 		return fromSequence(info.State.LastSeq + 1)
 	}
-	from.until = info.TimeStamp.Add(-time.Since(p.queued) + othersBehind)
+	p.left.asOf = info.TimeStamp.Add(-time.Since(p.left.until))
+	from.until = p.left.asOf.Add(correctedFor)
 	return from
 }

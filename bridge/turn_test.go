@@ -85,7 +85,7 @@ func TestStoredIDsUntil(t *testing.T) {
 	for want := range len(at) {
 		from := fromSequence(3)
 		from.until = at[want]
-		ids, before, err := storedIDs(t.Context(), stream, from)
+		ids, before, err := storedIDs(t.Context(), stream, from, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

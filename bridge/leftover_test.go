@@ -1,0 +1,112 @@
+package bridge
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What becomes of a version of a bar that is left over.
+const (
+	isStored = "is stored"
+	isDead   = "becomes a dead letter"
+	isThere  = "is in the stream already"
+)
+
+// TestLeftoverIsNotStoredBehindNewerVersions: a bridge becomes active again, with bars that it could not store the last time. Those that
+// the other has stored in a newer version are kept as dead letters, and all others are stored.
+func TestLeftoverIsNotStoredBehindNewerVersions(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name  string
+		acked []int // versions that the stream has from the last turn, and that are not in the queue any more
+		since []int // versions that the stream has behind those
+		left  []int // versions in the queue
+		want  []string
+	}{
+		{"nobody has it", nil, nil, []int{1}, []string{isStored}},
+		{"its ack got lost", nil, []int{1}, []int{1}, []string{isThere}},
+		{"corrected by the other", nil, []int{2}, []int{1}, []string{isDead}},
+		{"our correction of an acknowledged one", []int{1}, nil, []int{2}, []string{isStored}},
+		{"our correction of one whose ack got lost", nil, []int{1}, []int{1, 2}, []string{isThere, isStored}},
+		{"its ack got lost, and both have a correction", nil, []int{1, 3}, []int{1, 2}, []string{isThere, isDead}},
+		{"acknowledged, and both have a correction", []int{1}, []int{3}, []int{2}, []string{isDead}},
+		{"the other has the second of two versions", nil, []int{2}, []int{1, 2}, []string{isDead, isThere}},
+	}
+	for _, loaded := range []bool{false, true} {
+		t.Run(fmt.Sprintf("loaded before: %v", loaded), func(t *testing.T) {
+			t.Parallel()
+			js := connect(t, newNATS(t).up().url)
+			stream, err := js.CreateStream(t.Context(), streamConfig(testConfig("")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, q := loading(t)
+			p.created = stream.CachedInfo().Created
+			put(t, q, kindFrame, frameOf(secondBar("X", 0, 1)))
+			loadAll(p)
+			settle(p, "stocks.agg.X") // of the records behind this one, many can be loaded at once
+			want := make(map[string]bool)
+			for i, tt := range cases {
+				symbol := fmt.Sprint("S", i)
+				p.acked = max(p.acked, storeBars(t, js, p, symbol, tt.acked))
+				for v, version := range tt.left {
+					bar := secondBar(symbol, 1, version)
+					put(t, q, kindFrame, frameOf(bar))
+					switch tt.want[v] {
+					case isStored:
+						want["stocks.agg."+symbol+" "+bar] = true
+					case isDead:
+						want["stocks.dead "+bar] = true
+					}
+				}
+			}
+			if loaded {
+				loadAll(p)
+			}
+			for i, tt := range cases {
+				storeBars(t, js, p, fmt.Sprint("S", i), tt.since)
+			}
+
+			p.begin(func() bool { return true })
+			if err := p.reconcile(t.Context(), stream); err != nil {
+				t.Fatal(err)
+			}
+			got := make(map[string]bool)
+			for range len(cases) * 2 {
+				loadAll(p)
+				for subject, l := range p.lanes {
+					if l.head != nil {
+						got[subject+" "+settle(p, subject)] = true
+					}
+				}
+			}
+			if records, _, _ := q.Depth(); records > 0 {
+				t.Errorf("%d records are left", records)
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("got  %q,\nwant %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+			}
+		})
+	}
+}
+
+// storeBars stores versions of a bar, as p or another bridge does, and returns the last one's sequence.
+func storeBars(t *testing.T, js jetstream.JetStream, p *publisher, symbol string, versions []int) (seq uint64) {
+	t.Helper()
+	for _, version := range versions {
+		bar := secondBar(symbol, 1, version)
+		_, id, _ := p.place(&p.market.Split(nil, frameOf(bar))[0])
+		m := &nats.Msg{Subject: "stocks.agg." + symbol, Data: []byte(bar), Header: nats.Header{jetstream.MsgIDHeader: {string(id)}}}
+		ack, err := js.PublishMsg(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seq = ack.Sequence
+	}
+	return seq
+}
