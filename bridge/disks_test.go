@@ -8,7 +8,7 @@ import (
 // fillDisk lets the bridge write nothing any more.
 func (w *world) fillDisk() {
 	limitFiles(w.t, w.bridge.cmd.Process.Pid, 0)
-	w.noSpace = true
+	w.noSpace, w.wasFull = true, true
 }
 
 func (w *world) widenDisk() {

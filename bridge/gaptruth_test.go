@@ -26,8 +26,8 @@ func (w *world) checkGaps(have map[string][]storedEvent) {
 		}
 	}
 	for _, g := range gaps {
-		if ofMarket(g) {
-			continue // it may begin long before: when the bars came is not known any more
+		if ofMarket(g) || g.Reason == reasonRestart && w.wasFull {
+			continue // it may begin long before: when what is stored came is not known any more
 		}
 		before := 0 // the newest session that was read before the gap
 		for _, e := range tape {
