@@ -89,7 +89,9 @@ func (v *vendor) send(session, n int) {
 		}
 		frame := v.frame(events)
 		v.frames[session] = append(v.frames[session], frame)
-		v.Send(frame)
+		if v.Stats().Sessions == session { // the next one's frames are counted for itself
+			v.Send(frame)
+		}
 	}
 }
 
