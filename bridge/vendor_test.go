@@ -20,6 +20,7 @@ type vendor struct {
 	fates  *rand.Rand            // for how sessions end
 	next   func() ([]byte, bool) // event of the market
 	frames map[int][][]byte      // sent so far, by session; a session that ends may not have had them all
+	burst  int                   // events of ten seconds of the market
 	dead   int                   // events that are good for nothing
 	calm   bool                  // sessions that begin now do not end by themselves
 }
@@ -29,6 +30,7 @@ func newVendor(t *testing.T, s *schedule) *vendor {
 		Server: polygontest.NewServer(polygontest.Config{Buffer: 4 << 20}),
 		t:      t,
 		rng:    rand.New(rand.NewPCG(s.seed, 2)),
+		burst:  10 * min(s.perSecond, s.symbols),
 		fates:  rand.New(rand.NewPCG(s.seed, 3)),
 		frames: make(map[int][][]byte),
 	}
@@ -80,12 +82,12 @@ func (v *vendor) plan() {
 	}
 }
 
-// send sends n frames to a session: mostly some events each, now and then a burst.
+// send sends n frames to a session: mostly some events each, now and then a burst of several seconds of the market.
 func (v *vendor) send(session, n int) {
 	for range n {
 		events := 1 + v.rng.IntN(10)
 		if v.rng.IntN(20) == 0 {
-			events = 500
+			events = v.burst
 		}
 		frame := v.frame(events)
 		v.frames[session] = append(v.frames[session], frame)
