@@ -178,10 +178,11 @@ func refusalOf(err error) error {
 	return err
 }
 
-// hopeless reports whether asking for the ticker again would bring the same answer.
+// hopeless reports whether asking for the ticker again would bring the same answer. Only the vendor can say so: a firewall on the
+// way that says 403 may be mended.
 func hopeless(err error) bool {
 	e, ok := errors.AsType[*polygon.RESTError](err)
-	if _, limited := errors.AsType[*polygon.RateLimitError](err); !ok || limited {
+	if _, limited := errors.AsType[*polygon.RateLimitError](err); !ok || limited || !e.FromVendor() {
 		return false
 	}
 	return e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusRequestTimeout

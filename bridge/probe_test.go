@@ -13,7 +13,7 @@ import (
 
 // startProbing returns a filler and the work on a gap that ended when the market opened, in the present bubble. The market trades in
 // real time, so that the sample is a bar of its first seconds.
-func startProbing(t *testing.T, rest polygontest.REST, sampled bool) (*filler, *work) {
+func startProbing(t *testing.T, rest polygontest.REST, sampled bool, script ...polygontest.RESTFault) (*filler, *work) {
 	t.Helper()
 	rest.Keep = 24 * time.Hour
 	srv := polygontest.NewUnstartedServer(polygontest.Config{
@@ -22,6 +22,7 @@ func startProbing(t *testing.T, rest polygontest.REST, sampled bool) (*filler, *
 		REST:   rest,
 	})
 	srv.StartPipe()
+	srv.NextREST(script...)
 	t.Cleanup(func() {
 		srv.Close()
 		synctest.Wait()

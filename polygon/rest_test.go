@@ -60,6 +60,7 @@ func TestRefusalsHaveAMeaning(t *testing.T) {
 		{"day of the plan", 403, `{"status":"NOT_AUTHORIZED","message":"Attempted to request today's data before end of day. Please"}`,
 			RESTError{403, "NOT_AUTHORIZED", "Attempted to request today's data before end of day. Please", ""}, ErrPlanTime},
 		{"403 of a firewall", 403, `<html>Forbidden</html>`, RESTError{StatusCode: 403}, nil},
+		{"401 of a proxy", 401, `<html>Log in</html>`, RESTError{StatusCode: 401}, nil},
 		{"403 without a status", 403, `{"message":"Forbidden"}`, RESTError{403, "", "Forbidden", ""}, ErrPlan},
 		{"words beside a null", 400, `{"status":"ERROR","error":"limit","message":null}`, RESTError{400, "ERROR", "limit", ""}, nil},
 		{"refusal with status 200", 200, `{"status":"NOT_AUTHORIZED","message":"no"}`, RESTError{200, "NOT_AUTHORIZED", "no", ""}, ErrPlan},
@@ -79,6 +80,9 @@ func TestRefusalsHaveAMeaning(t *testing.T) {
 			got, ok := errors.AsType[*RESTError](err)
 			if !ok || *got != tt.want {
 				t.Fatalf("got %+v (%v), want %+v", got, err, tt.want)
+			}
+			if said := tt.want.Status + tt.want.Message; got.FromVendor() != (said != "") {
+				t.Errorf("is %v from the vendor? Got %t", err, got.FromVendor())
 			}
 			for _, sentinel := range []error{ErrAuth, ErrPlan, ErrPlanTime} {
 				want := tt.meaning != nil && errors.Is(tt.meaning, sentinel)

@@ -41,6 +41,10 @@ func (e *RESTError) Error() string {
 	return b.String()
 }
 
+// FromVendor reports whether the answer is in the vendor's form, which always has words. One that is not is of something on the
+// way, such as a firewall or a proxy, and tells nothing of the key, the plan or the ticker.
+func (e *RESTError) FromVendor() bool { return e.Status != "" || e.Message != "" }
+
 // restMeanings says what an answer means, by its HTTP status and a part of its message; the first that fits
 // counts. The messages differ in wording from endpoint to endpoint, but not in these parts.
 var restMeanings = []struct {
@@ -56,8 +60,8 @@ var restMeanings = []struct {
 
 // Unwrap returns the sentinel that the answer stands for, nil if there is none.
 func (e *RESTError) Unwrap() error {
-	if e.StatusCode == http.StatusForbidden && e.Status == "" && e.Message == "" {
-		return nil // the vendor says why; this is of something on the way, such as a firewall, and tells nothing of the plan
+	if !e.FromVendor() {
+		return nil
 	}
 	message := strings.ToLower(e.Message)
 	for _, m := range restMeanings {

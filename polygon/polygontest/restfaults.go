@@ -67,7 +67,8 @@ func RESTTooMany(retryAfter string) RESTFault {
 	return f
 }
 
-// RESTBroken answers with an HTTP status of 500 to 599 and a page of HTML, as something before the vendor's servers does.
+// RESTBroken answers with an HTTP status and a page of HTML, as something before the vendor's servers does: a proxy with 502, a
+// firewall with 403.
 func RESTBroken(statusCode int) RESTFault { return RESTFault{kind: restHTML, statusCode: statusCode} }
 
 // RESTCut sends half of the answer and ends the connection.

@@ -1,0 +1,56 @@
+package bridge
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bridge/polygon"
+	"bridge/polygon/polygontest"
+)
+
+// TestAskAgain: a ticker is asked for until the vendor has said all that it has of it, and given up at once only when the vendor
+// itself will not have another answer.
+func TestAskAgain(t *testing.T) {
+	type fault = polygontest.RESTFault
+	for _, tt := range []struct {
+		name        string
+		faults      []fault
+		failed      int64
+		err         error
+		least, most time.Duration // until it is done
+	}{
+		{"answered", nil, 0, nil, 0, time.Second},
+		{"too many requests", []fault{polygontest.RESTTooMany(""), polygontest.RESTTooMany("")}, 0, nil, time.Second, 2 * time.Minute},
+		{"too many requests, and until when", []fault{polygontest.RESTTooMany("300")}, 0, nil, 300 * time.Second, 301 * time.Second},
+		{"firewall", []fault{polygontest.RESTBroken(403)}, 0, nil, 0, time.Minute},
+		{"proxy that wants a login", []fault{polygontest.RESTBroken(401)}, 0, nil, 0, time.Minute},
+		{"host that is not the vendor's", []fault{polygontest.RESTBroken(404)}, 0, nil, 0, time.Minute},
+		{"breakdown", []fault{polygontest.RESTBroken(500), polygontest.RESTBroken(502)}, 0, nil, 0, time.Minute},
+		{"answer that is cut", []fault{polygontest.RESTCut()}, 0, nil, 0, time.Minute},
+		{"not found", []fault{polygontest.RESTNotFound()}, 1, nil, 0, time.Second},
+		{"not in the plan", []fault{polygontest.RESTNotEntitled()}, 1, nil, 0, time.Second},
+		{"unknown key", []fault{polygontest.RESTUnknownKey()}, 0, polygon.ErrAuth, 0, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, w := startProbing(t, polygontest.REST{}, false, tt.faults...)
+				began := time.Now()
+				frames := make(chan []byte, 100)
+				if err := f.ask(t.Context(), w, w.requests[0], frames); !errors.Is(err, tt.err) {
+					t.Errorf("got %v, want %v", err, tt.err)
+				}
+				if took := time.Since(began); took < tt.least || took > tt.most {
+					t.Errorf("it took %v, want %v to %v", took, tt.least, tt.most)
+				}
+				if n := w.failed.Load(); n != tt.failed || w.asked.Load() != 1 {
+					t.Errorf("%d of %d tickers without an answer, want %d of 1", n, w.asked.Load(), tt.failed)
+				}
+				if answered := tt.failed == 0 && tt.err == nil; answered != (len(frames) > 0) {
+					t.Errorf("%d bars found, in %d frames", w.found.Load(), len(frames))
+				}
+			})
+		})
+	}
+}
