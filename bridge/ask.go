@@ -65,12 +65,7 @@ func (f *filler) deliver(ctx context.Context, t turn, w *work, frames <-chan []b
 	for {
 		left := w.total.Load() - w.asked.Load()
 		f.fills.left.Store(left)
-		if f.progress != nil {
-			f.progress(BackfillProgress{
-				Tickers: int(w.total.Load()), Asked: int(w.asked.Load()), Failed: int(w.failed.Load()),
-				Bars: int(w.found.Load()), Present: int(w.present.Load()),
-			})
-		}
+		f.tell(w)
 		if left == 0 {
 			return nil
 		}
@@ -110,7 +105,7 @@ func (f *filler) ask(ctx context.Context, w *work, r request, frames chan<- []by
 			f.log.Debug("ticker not answered", "sym", r.symbol, "attempt", attempt, "err", err)
 			return nil
 		}
-		if err := w.pause(ctx, backoff(attempt, longestAskWait)); err != nil {
+		if err := w.pause(ctx, backoff(attempt, longestAskWait), err, w.change); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"bridge/polygon"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -16,7 +20,7 @@ import (
 type BackfillOptions struct {
 	From, To time.Time // windows that begin and end between them are filled
 	Symbols  []string  // none: all that the stream has
-	Channel  string    // of bars, such as A
+	Channel  string    // of bars, such as AM; "": the one of second bars
 	Logger   *slog.Logger
 	Progress func(BackfillProgress) // called often, by one goroutine; nil: nobody wants to know
 }
@@ -28,6 +32,8 @@ type BackfillProgress struct {
 	Failed  int // of those, the ones without an answer
 	Bars    int // that REST has
 	Present int // of those, the ones that were in the stream
+
+	Trouble error // for which it is waiting to try again; nil while all is well
 }
 
 // BackfillResult is what a backfill did.
@@ -44,6 +50,9 @@ var errNotWhole = errors.New("not all could be filled")
 
 // Backfill asks REST for the bars of a time and stores those that the stream does not have. As it looks into the stream first, it
 // may be broken off and run again. It works beside a running bridge. Without NATS_URL it looks for that bridge's own server.
+//
+// It waits for NATS and REST where they had answered once, for REST a minute at most. A wrong setting, and a stream that is not
+// there, is a *ConfigError; a refused key is polygon.ErrAuth.
 func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillResult, error) {
 	cfg, err := backfillConfig(cfg, opt)
 	if err != nil {
@@ -54,10 +63,8 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 		log = slog.Default()
 	}
 	log = log.With("market", string(cfg.Market))
-	if conn, err := dialNATS(cfg.NATS); err != nil { // the publisher would wait for it
+	if err := streamIsThere(ctx, cfg); err != nil { // the publisher would wait for NATS, and make the stream
 		return BackfillResult{}, err
-	} else {
-		conn.Close()
 	}
 	m := newMetrics(nil, cfg.Market)
 	b := newFillQueue()
@@ -72,26 +79,70 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 	wanted.Delay = 0
 	p.only = &wanted
 
-	publishing, stop := context.WithCancel(ctx)
-	defer stop()
+	publishing, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var filled gap
 	g, filling := errgroup.WithContext(publishing)
-	g.Go(func() error { return p.run(publishing, cfg, &readiness{}) })
 	g.Go(func() error {
-		defer q.Close()
-		var err error
-		filled, err = f.fillOne(filling)
+		err := p.run(publishing, cfg, &readiness{})
+		if errors.Is(err, errDrained) {
+			return nil
+		}
+		return err
+	})
+	g.Go(func() (err error) {
+		if filled, err = f.fillOne(filling); err == nil {
+			stop(errDrained) // whether NATS is there or not
+		}
 		return err
 	})
 	if err := g.Wait(); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return BackfillResult{}, err
 	}
-	o := filled.Outcome
-	result := BackfillResult{BackfillProgress{o.Asked, o.Asked, o.Failed, o.Found, o.Present}, o.Published}
-	if filled.State != gapFilled {
-		return result, fmt.Errorf("%w: %s", errNotWhole, o.Why)
+	return resultOf(filled)
+}
+
+// streamIsThere returns an error unless NATS answers and has the stream. Where it does not, more likely NATS_URL or
+// BRIDGE_STREAM is wrong than bars are wanted of a time before any bridge.
+func streamIsThere(ctx context.Context, cfg Config) error {
+	conn, err := dialNATS(cfg.NATS)
+	if err != nil {
+		return err
 	}
-	return result, nil
+	defer conn.Close()
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout))
+	if err != nil {
+		return err
+	}
+	_, err = js.Stream(ctx, cfg.Stream)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return &ConfigError{fmt.Errorf("there is no stream %s at %s: check NATS_URL and BRIDGE_STREAM; a bridge makes the stream when it first runs", cfg.Stream, conn.ConnectedUrlRedacted())}
+	case errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("nobody answers for JetStream at %s: was the server started with it (nats-server -js)?", conn.ConnectedUrlRedacted())
+	case err != nil:
+		return explainStream(fmt.Errorf("open stream %s: %w", cfg.Stream, err))
+	}
+	return nil
+}
+
+// resultOf returns what became of the time that was to be filled.
+func resultOf(filled gap) (BackfillResult, error) {
+	o := filled.Outcome
+	result := BackfillResult{
+		BackfillProgress: BackfillProgress{Tickers: o.Asked, Asked: o.Asked, Failed: o.Failed, Bars: o.Found, Present: o.Present},
+		Published:        o.Published,
+	}
+	switch {
+	case filled.State == gapFilled:
+		return result, nil
+	case errors.Is(o.refusal, polygon.ErrAuth):
+		return result, explainAuth(o.refusal)
+	}
+	return result, fmt.Errorf("%w: %s", errNotWhole, o.Why)
 }
 
 // fillOne fills the one gap that the publisher hands over, however often that begins anew.
@@ -107,18 +158,31 @@ func (f *filler) fillOne(ctx context.Context) (gap, error) {
 	}
 }
 
+// barChannels are the channels of a market that have bars.
+func barChannels(m polygon.Market) (names []string) {
+	for _, c := range m.Channels() {
+		if c.Kind.Aggregate() {
+			names = append(names, c.Type)
+		}
+	}
+	return names
+}
+
 // backfillConfig returns the configuration for a backfill.
 func backfillConfig(cfg Config, opt BackfillOptions) (Config, error) {
 	cfg.Backfill = true
-	recent := settledAfter + feedDelay(cfg)
+	if opt.Channel == "" {
+		opt.Channel, _, _ = strings.Cut(secondBars(cfg.Market), ".")
+	}
+	latest := time.Now().Add(-settledAfter - feedDelay(cfg)).UTC().Truncate(time.Second)
 	c := cfg.Market.Channel(opt.Channel)
 	switch {
 	case !opt.From.Before(opt.To):
-		return cfg, errors.New("nothing is to be filled: the time ends before it begins")
-	case time.Since(opt.To) < recent:
-		return cfg, fmt.Errorf("the last %s are left to the running bridge: the feed still corrects them", recent)
+		return cfg, fmt.Errorf("nothing is to be filled from %s to %s: the time ends before it begins", opt.From.Format(time.RFC3339), opt.To.Format(time.RFC3339))
+	case opt.To.After(latest):
+		return cfg, fmt.Errorf("the time may end at %s now: what is newer is left to the running bridge, since the feed still corrects it", latest.Format(time.RFC3339))
 	case c == nil || !c.Kind.Aggregate():
-		return cfg, fmt.Errorf("%q is no channel of bars of %s", opt.Channel, cfg.Market)
+		return cfg, fmt.Errorf("%q is no channel of bars of %s: want %s", opt.Channel, cfg.Market, strings.Join(barChannels(cfg.Market), " or "))
 	}
 	symbols := opt.Symbols
 	if len(symbols) == 0 {

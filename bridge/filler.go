@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -17,10 +16,12 @@ const (
 	tryFor = 24 * time.Hour
 	// tryLeast is how long somebody has to answer all the same.
 	tryLeast = time.Hour
+	// tryByHand is the same where somebody waits for the end.
+	tryByHand = time.Minute
 )
 
-// errTooOld ends the work on a gap.
-var errTooOld = fmt.Errorf("no answer for %s", tryFor)
+// errNoAnswer ends the work on a gap.
+var errNoAnswer = errors.New("no answer")
 
 // filler has the gaps filled, one after the other. It asks REST for the bars and gives the publisher those that the stream
 // does not have. It waits for everything and everybody; nothing waits for it.
@@ -67,6 +68,9 @@ func (f *filler) turn(t turn) error {
 	if err != nil {
 		return err
 	}
+	if g.Outcome.refusal != nil {
+		f.sayOnce(g.Outcome.refusal)
+	}
 	if err := f.fills.put(t, kindGap, g.encode()); err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (f *filler) fill(t turn) (gap, error) {
 		}
 		w.lack(refusalOf(err).Error())
 		if errors.Is(err, polygon.ErrAuth) {
-			f.sayOnce(err)
+			w.refusal = err
 		}
 	}
 	if err := f.fills.drain(t); err != nil {
@@ -112,6 +116,7 @@ func (f *filler) do(ctx context.Context, t turn, w *work) error {
 	if !sleep(ctx, time.Until(t.gap.To.Add(settleFor))) {
 		return context.Cause(ctx)
 	}
+	f.tell(w)
 	f.log.Info("filling gap", "reason", t.gap.Reason, "from", t.gap.From, "to", t.gap.To)
 	if err := f.survey(ctx, w); err != nil {
 		return err
@@ -121,6 +126,13 @@ func (f *filler) do(ctx context.Context, t turn, w *work) error {
 	}
 	f.aim(ctx, w)
 	return f.askAll(ctx, t, w)
+}
+
+// tell tells how far the work is.
+func (f *filler) tell(w *work) {
+	if f.progress != nil {
+		f.progress(w.progress())
+	}
 }
 
 // sayOnce logs a refusal that is the same for every gap of this process.

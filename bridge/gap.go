@@ -50,6 +50,8 @@ type outcome struct {
 	Present   int    `json:"present"`       // of those, the ones that the feed had sent
 	Published int    `json:"published"`     // of those, the ones that were not in the stream, and are now
 	Why       string `json:"why,omitempty"` // it is not filled
+
+	refusal error // of the key or its plan, where that is a part of Why; it is not recorded
 }
 
 // gapSubject is where the gaps of a market are recorded.

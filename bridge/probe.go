@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -31,12 +33,13 @@ func (f *filler) probe(ctx context.Context, w *work) error {
 			return err
 		case errors.Is(err, polygon.ErrPlan) && !w.tooEarly(err):
 			w.refuse(w.sampleRequest().channel, err)
-			f.sayOnce(err)
 			continue
+		case w.byHand && nobodyThere(err):
+			return fmt.Errorf("%w: check POLYGON_REST_URL", err)
 		case err != nil && !hopeless(err) || errors.Is(err, polygon.ErrPlanTime):
 			f.log.Debug("REST did not answer", "err", err)
 			failures++
-		case visible || hopeless(err) || w.until.IsZero() || time.Since(since) > lagFor+restDelay:
+		case visible || hopeless(err) || w.byHand || time.Since(since) > lagFor+restDelay:
 			return nil
 		}
 		wait := max(backoff(failures, longestAskWait), time.Second)
@@ -44,11 +47,17 @@ func (f *filler) probe(ctx context.Context, w *work) error {
 			f.log.Info("gap waits for a delayed plan", "wait", known.Round(time.Second))
 			wait = known
 		}
-		if err := w.pause(ctx, wait); err != nil {
+		if err := w.pause(ctx, wait, err, func() { f.tell(w) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// nobodyThere reports whether there was no connection to be had. By hand that is a wrong host, until one was to be had.
+func nobodyThere(err error) bool {
+	dial, ok := errors.AsType[*net.OpError](err)
+	return ok && dial.Op == "dial"
 }
 
 // tooEarly reports whether REST refuses the time of a gap and may not do so later: some plans have no data of the last quarter
@@ -67,6 +76,7 @@ func (w *work) sampleRequest() request {
 
 // refuse takes a channel out of the work that the plan does not have.
 func (w *work) refuse(c *polygon.Channel, err error) {
+	w.refusal = err
 	w.lack(c.Type + ": " + refusalOf(err).Error())
 	w.requests = slices.DeleteFunc(w.requests, func(r request) bool { return r.channel == c })
 	if w.sample != nil && w.sample.channel == c {

@@ -117,10 +117,45 @@ func TestNobodyAnswers(t *testing.T) {
 			w.requests = []request{{w.channels[0], "X"}}
 			began := time.Now()
 			err := f.probe(t.Context(), w)
-			if took := time.Since(began); !errors.Is(err, errTooOld) || took < tt.want || took > tt.want+time.Minute {
-				t.Errorf("%v after the gap: got %v after %v, want %v after %v", tt.age, err, took, errTooOld, tt.want)
+			if took := time.Since(began); !errors.Is(err, errNoAnswer) || took < tt.want || took > tt.want+time.Minute {
+				t.Errorf("%v after the gap: got %v after %v, want %v after %v", tt.age, err, took, errNoAnswer, tt.want)
 			}
 		})
+	}
+}
+
+// TestNobodyAnswersByHand: who waits for the end is told after a minute or so, and of what.
+func TestNobodyAnswersByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := startProbing(t, polygontest.REST{Aggregates: polygontest.RESTBroken(403)}, false)
+		hour := time.Now().Add(-time.Hour)
+		w := newWork(f.cfg, newGap(f.cfg, reasonByHand, hour, hour.Add(time.Minute)))
+		w.requests = []request{{w.channels[0], "X"}}
+		told := false
+		f.progress = func(p BackfillProgress) { told = told || p.Trouble != nil }
+		began := time.Now()
+		err := f.probe(t.Context(), w)
+		said, _ := errors.AsType[*polygon.RESTError](err)
+		if took := time.Since(began); !errors.Is(err, errNoAnswer) || said == nil || said.StatusCode != 403 || took < tryByHand || took > 2*tryByHand {
+			t.Errorf("got %v after %v, want %v and why after %v", err, took, errNoAnswer, tryByHand)
+		}
+		if !told {
+			t.Error("nobody was told what is waited for")
+		}
+	})
+}
+
+// TestNothingTraded: a gap in which no ticker had a trade lacks nothing.
+func TestNothingTraded(t *testing.T) {
+	cfg := testConfig("")
+	cfg.Subscribe = []string{"A.*"}
+	w := newWork(cfg, newGap(cfg, reasonByHand, time.Now().Add(-time.Hour), time.Now()))
+	if state, o := w.outcome(0); state != gapUnfilled || o.Why == "" {
+		t.Errorf("without a ticker: got %s %+v, want it unfilled, and why", state, o)
+	}
+	w.idle = 60
+	if state, o := w.outcome(0); state != gapFilled || o.Why != "" {
+		t.Errorf("without a trade: got %s %+v, want it filled", state, o)
 	}
 }
 

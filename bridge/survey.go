@@ -23,10 +23,11 @@ func (f *filler) survey(ctx context.Context, w *work) error {
 	for failures := 0; ; failures++ {
 		err := f.surveyOnce(ctx, w)
 		if err == nil {
+			w.heardFrom()
 			return nil
 		}
 		f.log.Debug("stream not read", "err", err)
-		if err := w.pause(ctx, backoff(failures, longestNATSWait)); err != nil {
+		if err := w.pause(ctx, backoff(failures, longestNATSWait), err, func() { f.tell(w) }); err != nil {
 			return err
 		}
 	}
@@ -162,6 +163,7 @@ func (f *filler) aim(ctx context.Context, w *work) {
 			kept = append(kept, r)
 		}
 	}
-	f.log.Debug("tickers without a trade left out", "n", len(w.requests)-len(kept))
+	w.idle = len(w.requests) - len(kept)
+	f.log.Debug("tickers without a trade left out", "n", w.idle)
 	w.requests = kept
 }
