@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -25,9 +26,9 @@ func runBackfill(ctx context.Context, args []string, stdout, stderr io.Writer) e
 		})
 	}
 	instant("from", "`time` to begin with, as 2026-03-02T14:30:00Z", &opt.From)
-	instant("to", "`time` to end with, 20 minutes ago or earlier", &opt.To)
+	instant("to", "`time` to end with: 20 minutes ago or earlier, 35 on a delayed feed", &opt.To)
 	symbols := flags.String("symbols", "", "`tickers`, comma separated; empty: all that the stream has")
-	flags.StringVar(&opt.Channel, "channel", "A", "`channel` of bars: A for seconds, AM for minutes; CAS and CA, XAS and XA in other markets")
+	flags.StringVar(&opt.Channel, "channel", "", "`channel` of bars, as AM for the minutes of stocks; empty: the one of seconds")
 	if done, err := parseFlags(flags, args, stdout); done || err != nil {
 		return err
 	}
@@ -35,21 +36,28 @@ func runBackfill(ctx context.Context, args []string, stdout, stderr io.Writer) e
 		return &usageError{"backfill: -from and -to are needed; bridge backfill -h lists the flags"}
 	}
 	if *symbols != "" {
-		opt.Symbols = strings.Split(*symbols, ",")
+		for symbol := range strings.SplitSeq(*symbols, ",") {
+			if symbol = strings.TrimSpace(symbol); symbol == "" {
+				return &usageError{fmt.Sprintf("backfill: -symbols %q: want tickers with a comma between them, as AAPL,BRK.B", *symbols)}
+			}
+			opt.Symbols = append(opt.Symbols, symbol)
+		}
 	}
 	cfg, err := bridge.Load()
 	if err != nil {
 		return err
 	}
-	opt.Logger = bridge.NewLogger(stderr, max(cfg.LogLevel, slog.LevelWarn), bridge.FormatText)
 	bar := newProgressBar(stdout)
+	opt.Logger = bridge.NewLogger(bar.above(stderr), max(cfg.LogLevel, slog.LevelWarn), bridge.FormatText)
 	opt.Progress = bar.show
 	result, err := bridge.Backfill(ctx, cfg, opt)
 	bar.end()
-	if err != nil && result.Asked == 0 {
-		return err
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) { // an unfinished work is no success, although somebody asked for its end
+		return fmt.Errorf("stopped before the end, with %d of %d tickers asked for; the same command goes on with the rest", bar.last.Asked, bar.last.Tickers)
 	}
-	fmt.Fprintf(stdout, "%d bars found, %d in the stream already, %d published; %d tickers asked for, %d without an answer\n",
-		result.Bars, result.Present, result.Published, result.Asked, result.Failed)
+	if result.Asked > 0 || err == nil {
+		fmt.Fprintf(stdout, "%d bars found, %d in the stream already, %d published; %d tickers asked for, %d without an answer\n",
+			result.Bars, result.Present, result.Published, result.Asked, result.Failed)
+	}
 	return err
 }
