@@ -1,0 +1,104 @@
+package bridge
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"bridge/polygon/polygontest"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// hangInFill lets a bridge fill a part of its next gap, and then has REST say nothing more to it.
+func hangInFill(srv *polygontest.Server) {
+	srv.NextREST(make([]polygontest.RESTFault, 8)...)
+	for range askers {
+		srv.NextREST(polygontest.RESTSilent())
+	}
+}
+
+// awaitHalfFilled waits until the stream has bars from REST, and REST is silent.
+func awaitHalfFilled(t *testing.T, srv *polygontest.Server, url string) {
+	t.Helper()
+	eventually(t, "some bars are filled", func() error {
+		if srv.Stats().RESTRefused < askers {
+			return errors.New("REST is not silent yet")
+		}
+		for _, m := range readStream(t, url, "STOCKS") {
+			if m.Headers().Get(headerSource) == "rest" {
+				return nil
+			}
+		}
+		return errors.New("none yet")
+	})
+}
+
+// TestTakeOverInFill: the active bridge is killed while it fills a gap. The other one takes over and goes on with it: everything
+// is there, nothing twice, and each gap has one outcome.
+func TestTakeOverInFill(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	shortWindow(t, s.url)
+	if _, err := connect(t, s.url).CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: leaseBucket, TTL: shortTTL}); err != nil {
+		t.Fatal(err)
+	}
+	srv := newLiveMarket(t, 900, polygontest.REST{})
+	outage(srv, 4)
+	hangInFill(srv)
+	p := &pair{t: t, srv: srv, server: s}
+	p.a = newFillingBridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
+	p.b = newFillingBridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
+	p.a.start()
+	p.streams(p.a)
+	p.b.start()
+	p.logs(p.b, "standing by")
+	awaitHalfFilled(t, srv, s.url)
+	p.a.kill()
+	all := awaitOutcome(t, s.url, 2)
+	if err := srv.WaitDone(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, p.b)
+	checkBars(t, srv, s.url)
+	if n := len(outcomes(t, s.url)); n != 2 {
+		t.Errorf("%d outcomes, want one for each of 2 gaps", n)
+	}
+	if g := all[0]; g.Reason != "disconnected" || g.State != gapFilled || g.Outcome.Present == 0 || g.Outcome.Published == 0 {
+		t.Errorf("got %+v %+v, want it filled, in part by the bridge that was killed", g, g.Outcome)
+	}
+	if g := all[1]; g.Reason != reasonRestart || g.State != gapFilled {
+		t.Errorf("got %+v %+v, want the time without an active bridge filled", g, g.Outcome)
+	}
+}
+
+// TestRollbackInFill: the server dies while a gap is filled and comes back as it was before the gap. In the end the stream has
+// all bars of the gap once.
+func TestRollbackInFill(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	shortWindow(t, s.url)
+	srv := newLiveMarket(t, 900, polygontest.REST{})
+	b := newFillingBridge(t, srv, s.url, "BRIDGE_DATA_DIR="+t.TempDir())
+	b.start()
+	stored(t, s.url, 60)
+	b.kill()
+	s.kill()
+	before := s.saveStore()
+	s.up()
+	hangInFill(srv)
+	<-time.After(3 * time.Second) // the gap
+	b.start()
+	awaitHalfFilled(t, srv, s.url)
+	s.kill()
+	s.restoreStore(before)
+	s.up()
+	g := awaitOutcome(t, s.url, 1)[0]
+	if err := srv.WaitDone(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, b)
+	if fromREST := checkBars(t, srv, s.url); g.State != gapFilled || g.Outcome.Published != fromREST {
+		t.Errorf("got %+v %+v, want it filled by the %d bars from REST", g, g.Outcome, fromREST)
+	}
+}
