@@ -31,7 +31,7 @@ func newScreen(out io.Writer) *screen {
 	}
 	return &screen{out: out, size: func() (rows, columns int) {
 		columns, rows, err := term.GetSize(int(f.Fd()))
-		if err != nil {
+		if err != nil || rows == 0 || columns == 0 { // a terminal need not know
 			return 24, 80
 		}
 		return rows, columns
