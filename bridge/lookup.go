@@ -75,9 +75,38 @@ func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (
 	return last, err
 }
 
+// leaderSilence is how long ago the leader of a replicated stream may have heard from its peers: two heartbeats and some, and less
+// than they wait before they elect another.
+const leaderSilence = 2500 * time.Millisecond
+
+// errNoLeader is returned when nobody can tell what a replicated stream has.
+var errNoLeader = errors.New("the stream has no leader that reaches its peers")
+
+// currentInfo returns the state of a stream. In a cluster only the leader knows it: while there is none, any server that is left
+// answers with what it has itself, and a leader that is cut off answers for up to 20 s, while the others go on without it. Neither
+// needs to have what was acknowledged.
+func currentInfo(ctx context.Context, stream jetstream.Stream, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	info, err := stream.Info(ctx, opts...)
+	if err == nil && info.Cluster != nil && !leads(info.Cluster) {
+		return nil, errNoLeader
+	}
+	return info, err
+}
+
+// leads reports whether who answered leads, and has just heard from a majority. A lone server in a cluster is its own.
+func leads(c *jetstream.ClusterInfo) bool {
+	heard := 1
+	for _, peer := range c.Replicas {
+		if 0 < peer.Active && peer.Active < leaderSilence { // 0: never
+			heard++
+		}
+	}
+	return c.Leader != "" && 2*heard > 1+len(c.Replicas)
+}
+
 // upToDate reads until the highest sequence that was seen is the stream's last.
 func upToDate(ctx context.Context, stream jetstream.Stream, read func(last uint64) (highest uint64, err error)) error {
-	info, err := stream.Info(ctx)
+	info, err := currentInfo(ctx, stream)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ const doubtEnds = 8 * loadedMessages
 // left, or the last process: it looks for the ids in question in what the stream has stored since they could
 // have been sent, whatever the server remembers of ids itself.
 func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) error {
-	info, err := stream.Info(ctx)
+	info, err := currentInfo(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
 	}

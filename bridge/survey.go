@@ -68,7 +68,7 @@ func (f *filler) surveyOnce(ctx context.Context, w *work) error {
 // gap, and one from behind it.
 func (w *work) readStored(ctx context.Context, stream jetstream.Stream, cfg Config) error {
 	const margin = 2 * time.Minute // for windows of a minute, and for clocks that differ
-	info, err := stream.Info(ctx)
+	info, err := currentInfo(ctx, stream)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (f *filler) symbols(ctx context.Context, stream jetstream.Stream, c *polygo
 // seenSymbols returns the tickers that the stream has of a channel's kind.
 func seenSymbols(ctx context.Context, stream jetstream.Stream, m polygon.Market, c *polygon.Channel) (symbols []string, err error) {
 	filter := string(m) + "." + string(c.Kind) + ".>"
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(filter))
+	info, err := currentInfo(ctx, stream, jetstream.WithSubjectFilter(filter))
 	if err != nil {
 		return nil, fmt.Errorf("list the subjects of %s: %w", filter, err)
 	}
