@@ -27,7 +27,7 @@ func newBus(t *testing.T, s *schedule) *bus {
 	if s.replicas == 1 {
 		b.servers = []*natsServer{newNATS(t)}
 	} else {
-		b.servers = newCluster(t)
+		b.servers = newCluster(t).servers
 	}
 	for _, server := range b.servers {
 		server.start()

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // natsServer is a nats-server process with JetStream.
@@ -28,29 +26,6 @@ func newNATS(t testing.TB, config ...string) *natsServer {
 	port := freePort(t)
 	text := fmt.Sprintf("listen: 127.0.0.1:%d\njetstream { store_dir: %q }\n%s\n", port, filepath.Join(dir, "js"), strings.Join(config, "\n"))
 	return natsFromConfig(t, dir, port, text)
-}
-
-// newCluster prepares three servers that form a cluster.
-func newCluster(t testing.TB) []*natsServer {
-	var routes []string
-	ports := make([]int, 3)
-	for i := range ports {
-		ports[i] = freePort(t)
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
-	}
-	var servers []*natsServer
-	for i := range ports {
-		dir := t.TempDir()
-		port := freePort(t)
-		text := fmt.Sprintf(`
-listen: 127.0.0.1:%d
-server_name: n%d
-jetstream { store_dir: %q }
-cluster { name: c, listen: 127.0.0.1:%d, routes: [%s] }
-`, port, i, filepath.Join(dir, "js"), ports[i], strings.Join(routes, ","))
-		servers = append(servers, natsFromConfig(t, dir, port, text))
-	}
-	return servers
 }
 
 func natsFromConfig(t testing.TB, dir string, port int, text string) *natsServer {
@@ -121,34 +96,3 @@ func (s *natsServer) restoreStore(saved string) {
 }
 
 func (s *natsServer) store() string { return filepath.Join(filepath.Dir(s.args[1]), "js") }
-
-// leaderOf returns the server that leads the stream.
-func leaderOf(t testing.TB, servers []*natsServer) (leader *natsServer) {
-	t.Helper()
-	eventually(t, "the stream has a leader", func() error {
-		for _, s := range servers {
-			nc, err := nats.Connect(s.url, nats.NoReconnect())
-			if err != nil {
-				continue
-			}
-			defer nc.Close()
-			js, err := jetstream.New(nc)
-			if err != nil {
-				return err
-			}
-			stream, err := js.Stream(t.Context(), "STOCKS")
-			if err != nil {
-				return err
-			}
-			if c := stream.CachedInfo().Cluster; c != nil && strings.HasPrefix(c.Leader, "n") {
-				i, err := strconv.Atoi(c.Leader[1:])
-				if err == nil {
-					leader = servers[i]
-					return nil
-				}
-			}
-		}
-		return errors.New("none")
-	})
-	return leader
-}

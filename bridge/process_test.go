@@ -192,12 +192,16 @@ func eventually(t testing.TB, what string, check func() error) {
 }
 
 // quiet returns a logger whose output is shown when the test fails.
-func quiet(t testing.TB) *slog.Logger {
+func quiet(t testing.TB) *slog.Logger { return logTo(shownOnFailure(t)) }
+
+func logTo(b *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
+func shownOnFailure(t testing.TB) *logBuffer {
 	b := &logBuffer{}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log:\n%s", b)
 		}
 	})
-	return slog.New(slog.NewTextHandler(b, nil))
+	return b
 }

@@ -19,14 +19,15 @@ type delivery struct {
 	t    *testing.T
 	q    queue
 	p    *publisher
+	log  *logBuffer
 	done chan error
 }
 
 func startDelivery(t *testing.T, cfg Config) *delivery {
 	t.Helper()
 	q := newMemory(cfg.QueueMaxBytes)
-	d := &delivery{t: t, q: q, done: make(chan error, 1)}
-	d.p = newPublisher(cfg, q, newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(t))
+	d := &delivery{t: t, q: q, log: shownOnFailure(t), done: make(chan error, 1)}
+	d.p = newPublisher(cfg, q, newFillQueue(), newMetrics(nil, polygon.Stocks), logTo(d.log))
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	go func() {
@@ -80,11 +81,15 @@ func (d *delivery) finish() {
 // is settled by what the stream has, and not by the server's memory of ids.
 func shortWindow(t *testing.T, url string) {
 	t.Helper()
-	cfg := streamConfig(testConfig(url))
-	cfg.Duplicates = 100 * time.Millisecond
-	if _, err := connect(t, url).CreateStream(t.Context(), cfg); err != nil {
+	if _, err := connect(t, url).CreateStream(t.Context(), briefStream()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func briefStream() jetstream.StreamConfig {
+	cfg := streamConfig(testConfig(""))
+	cfg.Duplicates = 100 * time.Millisecond
+	return cfg
 }
 
 // TestStreamIsCompleteAfter has faults strike in the middle of a full window. Afterwards the stream has
@@ -334,34 +339,4 @@ func TestLostAcknowledgedMessagesAreSentAgain(t *testing.T) {
 	d.append(tp, 100, 20)
 	d.finish()
 	tp.check(t, s.url)
-}
-
-// TestLeaderKilled kills the stream's leader in a real cluster of three, with the window full, and again.
-func TestLeaderKilled(t *testing.T) {
-	t.Parallel()
-	servers := newCluster(t)
-	urls := ""
-	for _, s := range servers {
-		s.start()
-		urls += s.url + ","
-	}
-	for _, s := range servers {
-		s.reachable()
-	}
-	cfg := testConfig(urls[:len(urls)-1])
-	cfg.StreamReplicas = 3
-	d := startDelivery(t, cfg)
-	tp := newTape(5)
-	for range 2 {
-		d.append(tp, 300, 20)
-		d.settled(150)
-		leader := leaderOf(t, servers)
-		leader.kill()
-		d.append(tp, 300, 20)
-		d.settled(300)
-		leader.up()
-		d.settled(0)
-	}
-	d.finish()
-	tp.check(t, servers[0].url)
 }

@@ -213,19 +213,11 @@ func TestOutageOfTwo(t *testing.T) {
 // TestLeaseSurvivesElection: when the server that leads the lease's bucket dies, the active bridge stays the active one.
 func TestLeaseSurvivesElection(t *testing.T) {
 	t.Parallel()
-	servers := newCluster(t)
-	var urls []string
-	for _, s := range servers {
-		s.start()
-		urls = append(urls, s.url)
-	}
-	for _, s := range servers {
-		s.reachable()
-	}
+	c := newCluster(t).up()
 	srv := polygontest.NewServer(polygontest.Config{})
 	t.Cleanup(srv.Close)
 	bridge := func() *process {
-		return newBridge(t, srv, strings.Join(urls, ","), "BRIDGE_STANDBY=true", "BRIDGE_STREAM_REPLICAS=3")
+		return newBridge(t, srv, c.urls(), "BRIDGE_STANDBY=true", "BRIDGE_STREAM_REPLICAS=3")
 	}
 	p := &pair{t: t, srv: srv, a: bridge(), b: bridge(), tape: newTape(11)}
 	p.a.start()
@@ -236,7 +228,7 @@ func TestLeaseSurvivesElection(t *testing.T) {
 
 	leader := -1
 	eventually(t, "the bucket has a leader", func() error {
-		bucket, err := connect(t, strings.Join(urls, ",")).Stream(t.Context(), "KV_"+leaseBucket)
+		bucket, err := connect(t, c.urls()).Stream(t.Context(), "KV_"+leaseBucket)
 		if err != nil {
 			return err
 		}
@@ -247,8 +239,8 @@ func TestLeaseSurvivesElection(t *testing.T) {
 		leader, err = strconv.Atoi(strings.TrimPrefix(info.Cluster.Leader, "n"))
 		return err
 	})
-	servers[leader].kill()
-	p.server = servers[(leader+1)%3]
+	c.servers[leader].kill()
+	p.server = c.servers[(leader+1)%3]
 	p.renewed(3)
 	p.send(50)
 	p.tape.check(t, p.server.url)
