@@ -3,43 +3,118 @@ package bridge
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
+
+	"bridge/polygon/polygontest"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
-// TestLeaderLost takes the leader from a stream in a real cluster of three, with the window full, and again. The server
-// forgets ids at once: what the stream has is all that tells what must be sent.
+// leaderFault takes the leader from a stream, for a time.
+type leaderFault struct {
+	name   string
+	apart  int // how far the leader is from the bridge's own server; 0: it is that one
+	strike func(c *cluster, leader int)
+	end    func(c *cluster, leader int)
+}
+
+func kill(c *cluster, leader int)   { c.servers[leader].kill() }
+func start(c *cluster, leader int)  { c.servers[leader].up() }
+func pause(c *cluster, leader int)  { c.servers[leader].pause() }
+func resume(c *cluster, leader int) { c.servers[leader].resume() }
+
+// TestLeaderLost takes the leader from a stream in a real cluster of three, with the window full, until the others have gone on without
+// it. Where the server forgets ids at once, what the stream has is all that tells what must be sent.
 func TestLeaderLost(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name  string
-		lose  func(c *cluster, leader int)
-		again func(c *cluster, leader int)
+		name   string
+		stream jetstream.StreamConfig
+		faults []leaderFault
 	}{
-		{"killed", func(c *cluster, leader int) { c.servers[leader].kill() }, func(c *cluster, leader int) { c.servers[leader].up() }},
-		{"stepped down", func(c *cluster, _ int) { c.stepDown() }, func(*cluster, int) {}},
+		{"ids are forgotten", briefStream(), []leaderFault{
+			{"stepped down", 0, (*cluster).stepDown, func(*cluster, int) {}},
+			{"killed", 0, kill, start},
+			{"isolated, and the bridge with it", 0, (*cluster).isolate, (*cluster).join},
+			{"paused", 1, pause, resume},
+		}},
+		// What a server had taken from the bridge when it was paused it passes on when it goes on, to whoever leads then, however
+		// long ago the bridge sent it again elsewhere. Only the memory of ids can tell.
+		{"ids are remembered", streamConfig(testConfig("")), []leaderFault{
+			{"paused, with what the bridge has sent it", 0, pause, resume},
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t).up().with(briefStream())
+			c := newCluster(t).up().with(tt.stream)
 			d := startDelivery(t, testConfig(c.urls()))
 			tp := newTape(5)
 			tp.fresh = true
-			for range 2 {
-				d.append(tp, 150, 20)
-				d.settled(75)
-				leader := c.leader()
-				tt.lose(c, leader)
-				d.append(tp, 150, 20)
-				d.settled(150)
-				tt.again(c, leader)
+			d.append(tp, 1, 20)
+			for _, fault := range tt.faults {
 				d.settled(0)
+				leader := (d.connectedTo(c) + fault.apart) % len(c.servers)
+				c.lead(leader)
+				d.append(tp, 40, 20)
+				d.settled(20)
+				fault.strike(c, leader)
+				d.append(tp, 40, 20)
+				d.settled(0)
+				fault.end(c, leader)
+				d.append(tp, 1, 20)
+				d.settled(0)
+				c.whole()
+				if tp.check(t, c.urls()); t.Failed() {
+					t.Fatalf("the leader was %s", fault.name)
+				}
 			}
 			d.finish()
-			c.whole()
-			tp.check(t, c.urls())
 			d.foundNothingLost()
 		})
 	}
+}
+
+// TestLeaderIsolatedForAMoment parts the leader from the others, and joins them again before there is an election: what it was sent is
+// stored only then, after the bridge gave up waiting for it.
+func TestLeaderIsolatedForAMoment(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t).up().with(briefStream())
+	d := startDelivery(t, testConfig(c.urls()))
+	tp := newTape(22)
+	tp.fresh = true
+	d.append(tp, 1, 20)
+	d.settled(0)
+	leader := d.connectedTo(c)
+	c.lead(leader)
+	d.append(tp, 40, 20)
+	d.settled(20)
+	c.isolate(leader)
+	eventually(t, "an ack times out", func() error {
+		if d.p.metrics.retries() == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	c.join(leader)
+	d.append(tp, 40, 20)
+	d.finish()
+	c.whole()
+	tp.check(t, c.urls())
+	d.foundNothingLost()
+}
+
+// connectedTo is the server that the publisher was last connected to.
+func (d *delivery) connectedTo(c *cluster) int {
+	d.t.Helper()
+	last := func(s *natsServer) int { return strings.LastIndex(d.log.String(), `msg="nats connected" url=`+s.url) }
+	server := 0
+	for i, s := range c.servers {
+		if last(s) > last(c.servers[server]) {
+			server = i
+		}
+	}
+	return server
 }
 
 // foundNothingLost checks that the publisher never took a server for one that had lost acknowledged messages.
@@ -95,4 +170,57 @@ func TestFollowerIsNotBelieved(t *testing.T) {
 	c.whole()
 	tp.check(t, c.urls())
 	d.foundNothingLost()
+}
+
+// TestRollingRestart restarts all three servers one after the other, as for an upgrade, while the feed goes on. A server
+// forgets ids at once.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		down func(*natsServer)
+	}{
+		{"SIGTERM", func(s *natsServer) {
+			s.signal(syscall.SIGTERM)
+			s.wait()
+		}},
+		{"kill -9", func(s *natsServer) { s.kill() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t).up().with(briefStream())
+			srv := polygontest.NewServer(polygontest.Config{})
+			t.Cleanup(srv.Close)
+			b := newBridge(t, srv, c.urls(), "BRIDGE_STREAM_REPLICAS=3")
+			b.start()
+			if err := srv.WaitSubscribed(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			tp := newTape(21)
+			tp.fresh = true
+			send := func() {
+				for range 50 {
+					srv.Send(tp.frame(20))
+				}
+			}
+			for _, s := range c.servers {
+				send()
+				tt.down(s)
+				send()
+				c.stored(tp.events())
+				s.up()
+				send()
+				c.whole()
+			}
+			c.stored(tp.events())
+			b.signal(syscall.SIGTERM)
+			if code := b.wait(); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
+			}
+			tp.check(t, c.urls())
+			if strings.Contains(b.log.String(), "level=ERROR") {
+				t.Errorf("the bridge saw errors:\n%s", b.log)
+			}
+		})
+	}
 }

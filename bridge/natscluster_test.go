@@ -157,12 +157,31 @@ func (c *cluster) whole() {
 }
 
 // stepDown has the leader of the stream hand over to another server.
-func (c *cluster) stepDown() { c.handOver(`{}`) }
+func (c *cluster) stepDown(int) { c.handOver(`{}`) }
 
 func (c *cluster) handOver(request string) {
 	c.t.Helper()
 	c.request("the leader steps down", func(ctx context.Context, js jetstream.JetStream) error {
 		_, err := js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN.STOCKS", []byte(request))
+		return err
+	})
+}
+
+// lead makes a server the leader of the stream.
+func (c *cluster) lead(server int) {
+	for c.leader() != server {
+		c.handOver(fmt.Sprintf(`{"placement":{"preferred":"n%d"}}`, server))
+	}
+}
+
+// stored waits until the stream has so many messages.
+func (c *cluster) stored(n int) {
+	c.t.Helper()
+	eventually(c.t, fmt.Sprintf("%d messages are stored", n), func() error {
+		info, err := c.state(c.urls())
+		if err == nil && info.State.Msgs < uint64(n) {
+			err = fmt.Errorf("%d messages", info.State.Msgs)
+		}
 		return err
 	})
 }
