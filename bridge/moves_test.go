@@ -26,7 +26,7 @@ var moves = []move{
 
 	{"SERVER is killed", 4, func(now *situation) bool { return now.servers[now.server] != down && now.spared() }, serverIs(down), onBus((*bus).kill)},
 	{"SERVER starts", 20, whileServer(down), serverIs(up), onBus((*bus).start)},
-	{"SERVER is paused", 3, func(now *situation) bool { return now.servers[now.server] == up && now.spared() }, serverIs(stopped), onBus((*bus).pause)},
+	{"SERVER is paused", 3, mayPauseServer, serverIs(stopped), onBus((*bus).pause)},
 	{"SERVER goes on", 10, whileServer(stopped), serverIs(up), onBus((*bus).resume)},
 
 	{"the link is cut", 4, always, nil, onBus((*bus).cut)},
@@ -46,6 +46,12 @@ var moves = []move{
 	{"the server is taken back to the copy of its disk", 6, mayTakeServerBack, serverIs(up), do((*world).takeServerBack)},
 	{"the bridge's disk is copied", 3, func(now *situation) bool { return now.bridge == up && now.disk && !now.noSpace }, func(now *situation) { now.spoolKept = true }, do((*world).keepSpool)},
 	{"the bridge is taken back to the copy of its disk", 4, func(now *situation) bool { return now.spoolKept }, (*situation).bridgeEnds, do((*world).takeBridgeBack)},
+}
+
+// mayPauseServer: in a cluster the others store meanwhile what the server had taken, and it passes that on when it goes on. It would come
+// twice, and too late for servers that forget ids at once.
+func mayPauseServer(now *situation) bool {
+	return now.servers[now.server] == up && now.spared() && (len(now.servers) == 1 || !now.brief)
 }
 
 // mayTakeServerBack: what the server then lacks, the bridge has on disk, or in memory and sends it again at once.
