@@ -33,8 +33,12 @@ const (
 	longestFeedWait = 30 * time.Second
 )
 
-// errNothingSubscribed ends a session in which no parameter was accepted.
-var errNothingSubscribed = errors.New("no parameter of POLYGON_SUBSCRIBE was accepted")
+// errNothingSubscribed ends a session in which every parameter was refused, errNothingAnswered one in which the feed said
+// nothing to any: it may not know the channels, or just be slow.
+var (
+	errNothingSubscribed = errors.New("no parameter of POLYGON_SUBSCRIBE was accepted")
+	errNothingAnswered   = errors.New("no parameter of POLYGON_SUBSCRIBE was answered")
+)
 
 // feed is the succession of sessions with the vendor. It reads frames into the queue and does nothing
 // that could make it wait: the vendor drops slow readers.
@@ -110,7 +114,12 @@ func (f *feed) session(ctx context.Context) error {
 	}
 	f.report(answer)
 	if len(answer.Confirmed) == 0 {
-		return errNothingSubscribed
+		err = errNothingSubscribed
+		if len(answer.Silent) == len(f.cfg.Subscribe) {
+			err = errNothingAnswered
+		}
+		f.interrupt(conn, err) // data may have come all the same
+		return err
 	}
 
 	f.subscribed(time.Now())
@@ -178,7 +187,7 @@ func endReason(err error) string {
 		return "max_connections"
 	case errors.Is(err, polygon.ErrNotEntitled), errors.Is(err, errNothingSubscribed):
 		return "not_entitled"
-	case errors.Is(err, polygon.ErrSilent):
+	case errors.Is(err, polygon.ErrSilent), errors.Is(err, errNothingAnswered):
 		return "silent"
 	case errors.Is(err, polygon.ErrAuthTimeout):
 		return "auth_timeout"

@@ -166,6 +166,35 @@ func TestFeedDoesNotHammer(t *testing.T) {
 	}
 }
 
+// TestFeedAsksAgainSoonWhatWasNotAnswered: a feed that is too busy to answer has refused nothing. Should its data have come all the
+// same, what it sends until it is asked again is a gap.
+func TestFeedAsksAgainSoonWhatWasNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{})
+		f, _ := startFeed(t, srv, "UNKNOWN.*")
+		<-time.After(10 * time.Minute)
+		if n := srv.Stats().Sessions; n < 14 {
+			t.Errorf("%d sessions in ten minutes, want 14 at least: the answers and the waits take 40 s at most", n)
+		}
+		if got := value(t, f.metrics, "bridge_sessions_ended_total", "reason=not_entitled"); got != 0 {
+			t.Errorf("%v sessions ended as not entitled, want none", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{})
+		f := newTestFeed(t, srv, "UNKNOWN.*")
+		defer srv.Close()
+		f.lastFrame = time.Now() // and f.away is nil: data has come in this session
+		want := f.lastFrame
+		if err := f.session(t.Context()); !errors.Is(err, errNothingAnswered) {
+			t.Errorf("the session ended with %v", err)
+		}
+		if f.away == nil || f.away.reason != "silent" || !f.away.from.Equal(want) {
+			t.Errorf("the interruption is %+v, want one from the last frame on", f.away)
+		}
+	})
+}
+
 // TestFeedServesWhatIsAllowed: a refused channel costs nothing but itself.
 func TestFeedServesWhatIsAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
