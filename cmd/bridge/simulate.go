@@ -45,6 +45,10 @@ func (s *simulation) market() polygontest.Market {
 	}
 }
 
+// slowReader is how many bytes the simulator holds for a connection that does not read. The market goes on for the others, as
+// the one that takes the place of a connection that was cut off.
+const slowReader = 16 << 20
+
 // runSimulate serves the simulated feed until it is asked to stop.
 func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	s := simulation{symbols: 100, rate: 90}
@@ -68,11 +72,13 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 		Market:      s.market(),
 		Pace:        polygontest.RealTime,
 		FrameEvents: *frame,
+		Buffer:      slowReader,
 		Record:      polygontest.RecordCounts,
 		REST:        polygontest.REST{Keep: *keep},
 	}
 	if s.rate == 0 {
 		config.Pace = polygontest.AsRead
+		config.Buffer = 0                // it waits for the reader
 		config.REST = polygontest.REST{} // the market's time is not that of any gap
 	}
 	srv := polygontest.NewUnstartedServer(config)
