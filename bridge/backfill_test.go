@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -216,21 +215,10 @@ func TestFillIsResumed(t *testing.T) {
 	shortWindow(t, s.url)
 	srv := newLiveMarket(t, 650, polygontest.REST{})
 	outage(srv, 4)
-	// The probe and some tickers are answered, and then nothing more.
-	srv.NextREST(make([]polygontest.RESTFault, 8)...)
-	for range askers {
-		srv.NextREST(polygontest.RESTSilent())
-	}
+	hangInFill(srv)
 	b := newFillingBridge(t, srv, s.url)
 	b.start()
-	eventually(t, "some bars are filled", func() error {
-		for _, m := range readStream(t, s.url, "STOCKS") {
-			if m.Headers().Get("Bridge-Source") == "rest" {
-				return nil
-			}
-		}
-		return errors.New("none yet")
-	})
+	awaitHalfFilled(t, srv, s.url)
 	b.kill()
 	b.start()
 	all := awaitOutcome(t, s.url, 2)

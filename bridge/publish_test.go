@@ -118,7 +118,7 @@ func TestStreamIsCompleteAfter(t *testing.T) {
 			before := tp.events()
 			px.setDeaf(true)
 			d.append(tp, frames, events)
-			stored(t, s.url, before+20)
+			stored(t, s.url, before+1)
 			px.cut()
 			px.setDeaf(false)
 		}},
