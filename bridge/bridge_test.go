@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -289,11 +290,18 @@ func TestStopWithoutNATS(t *testing.T) {
 			t.Parallel()
 			s := newNATS(t)
 			srv := newFeed(t, 1000)
-			b := newBridge(t, srv, s.url, "BRIDGE_DRAIN_TIMEOUT="+tt.drain)
+			addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+			b := newBridge(t, srv, s.url, "BRIDGE_DRAIN_TIMEOUT="+tt.drain, "BRIDGE_HTTP_ADDR="+addr)
 			b.start()
 			if err := srv.WaitDone(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			eventually(t, "a frame is read", func() error {
+				if _, body := get(t, "http://"+addr+"/metrics"); strings.Contains(body, `bridge_frames_received_total{market="stocks"} 0`) {
+					return errors.New("none yet")
+				}
+				return nil
+			})
 			tt.stop(b)
 			if code := b.wait(); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
