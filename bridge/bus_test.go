@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -135,20 +134,7 @@ func (b *bus) request(what string, ask func(context.Context, jetstream.JetStream
 			urls = append(urls, server.url)
 		}
 	}
-	eventually(b.t, what, func() error {
-		conn, err := nats.Connect(strings.Join(urls, ","), nats.NoReconnect())
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		js, err := jetstream.New(conn)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(b.t.Context(), 3*time.Second)
-		defer cancel()
-		return ask(ctx, js)
-	})
+	eventually(b.t, what, func() error { return askOnce(b.t, strings.Join(urls, ","), ask) })
 }
 
 // keep copies a lone server's disk.

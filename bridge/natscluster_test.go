@@ -87,11 +87,11 @@ func (c *cluster) urls() string {
 // request asks the servers, whichever answers, until ask succeeds.
 func (c *cluster) request(what string, ask func(context.Context, jetstream.JetStream) error) {
 	c.t.Helper()
-	eventually(c.t, what, func() error { return c.ask(c.urls(), ask) })
+	eventually(c.t, what, func() error { return askOnce(c.t, c.urls(), ask) })
 }
 
-// ask asks once. A request that a cluster loses while it changes its leader is never answered.
-func (c *cluster) ask(urls string, ask func(context.Context, jetstream.JetStream) error) error {
+// askOnce asks the servers at urls. A request that a cluster loses while it changes its leader is never answered.
+func askOnce(t testing.TB, urls string, ask func(context.Context, jetstream.JetStream) error) error {
 	conn, err := nats.Connect(urls, nats.NoReconnect())
 	if err != nil {
 		return err
@@ -101,14 +101,14 @@ func (c *cluster) ask(urls string, ask func(context.Context, jetstream.JetStream
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	return ask(ctx, js)
 }
 
 // state is the stream as the servers at urls tell.
 func (c *cluster) state(urls string) (info *jetstream.StreamInfo, err error) {
-	err = c.ask(urls, func(ctx context.Context, js jetstream.JetStream) error {
+	err = askOnce(c.t, urls, func(ctx context.Context, js jetstream.JetStream) error {
 		stream, err := js.Stream(ctx, "STOCKS")
 		if err == nil {
 			info = stream.CachedInfo()

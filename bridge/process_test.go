@@ -178,7 +178,7 @@ const patience = 3 * time.Minute
 // eventually waits for something that another process does and that cannot be awaited otherwise.
 func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for wait := 10 * time.Millisecond; ; wait = min(wait*5/4, 200*time.Millisecond) {
 		err := check()
