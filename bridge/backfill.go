@@ -108,21 +108,17 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 // streamIsThere returns an error unless NATS answers and has the stream. Where it does not, more likely NATS_URL or
 // BRIDGE_STREAM is wrong than bars are wanted of a time before any bridge.
 func streamIsThere(ctx context.Context, cfg Config) error {
-	conn, err := dialNATS(cfg.NATS)
+	js, err := dialJetStream(cfg.NATS)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout))
-	if err != nil {
-		return err
-	}
+	defer js.Conn().Close()
 	_, err = js.Stream(ctx, cfg.Stream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return &ConfigError{fmt.Errorf("there is no stream %s at %s: check NATS_URL and BRIDGE_STREAM; a bridge makes the stream when it first runs", cfg.Stream, conn.ConnectedUrlRedacted())}
+		return &ConfigError{fmt.Errorf("there is no stream %s at %s: check NATS_URL and BRIDGE_STREAM; a bridge makes the stream when it first runs", cfg.Stream, js.Conn().ConnectedUrlRedacted())}
 	case errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("nobody answers for JetStream at %s: was the server started with it (nats-server -js)?", conn.ConnectedUrlRedacted())
+		return fmt.Errorf("nobody answers for JetStream at %s: was the server started with it (nats-server -js)?", js.Conn().ConnectedUrlRedacted())
 	case err != nil:
 		return explainStream(fmt.Errorf("open stream %s: %w", cfg.Stream, err))
 	}

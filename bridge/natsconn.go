@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // errNATSAuth is returned by dialNATS when NATS refuses the account.
@@ -92,6 +93,19 @@ func explainNATS(cfg NATSConfig, err error) error {
 		return fmt.Errorf("connect to NATS_URL=%s: nobody answers there; is the server running, with JetStream?", cfg.URL)
 	}
 	return fmt.Errorf("connect to NATS_URL=%s: %w", cfg.URL, err)
+}
+
+// dialJetStream opens a connection for those who only look into the stream, beside the publisher's. It is closed by its Conn.
+func dialJetStream(cfg NATSConfig) (jetstream.JetStream, error) {
+	conn, err := dialNATS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout))
+	if err != nil {
+		conn.Close()
+	}
+	return js, err
 }
 
 // loginRemedy says where to look when a login is refused.

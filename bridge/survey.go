@@ -35,15 +35,11 @@ func (f *filler) survey(ctx context.Context, w *work) error {
 
 // surveyOnce uses a connection of its own: reading is slow, and the publisher's must not be.
 func (f *filler) surveyOnce(ctx context.Context, w *work) error {
-	conn, err := dialNATS(f.cfg.NATS)
+	js, err := dialJetStream(f.cfg.NATS)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout))
-	if err != nil {
-		return err
-	}
+	defer js.Conn().Close()
 	stream, err := js.Stream(ctx, f.cfg.Stream)
 	if err != nil {
 		return fmt.Errorf("open stream %s: %w", f.cfg.Stream, err)
