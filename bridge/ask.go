@@ -19,7 +19,7 @@ const (
 	askers = 8
 	// longestAskWait is between two attempts to ask for a ticker.
 	longestAskWait = 30 * time.Second
-	// attempts is how often a ticker is asked for that has no answer while others have one.
+	// attempts is how often a ticker may have no answer right after another had one.
 	attempts = 5
 	// frameBars is how many bars of one ticker go into a record of the publisher's queue.
 	frameBars = 32
@@ -88,19 +88,24 @@ func (f *filler) deliver(ctx context.Context, t turn, w *work, frames <-chan []b
 func (f *filler) ask(ctx context.Context, w *work, r request, frames chan<- []byte) error {
 	defer w.oneAsked()
 	first, last := w.windows.starts(barLength(r.channel.Kind))
-	began := time.Now()
+	alone := 0 // attempts that failed for this ticker only: an outage is none of its fault, however long it lasts
 	for attempt := 1; ; attempt++ {
+		answering := attempt > 1 && f.answering(ctx, w)
 		next, err := f.askFrom(ctx, w, r, first, last, frames)
 		first = next
+		if answering && !tooMany(err) {
+			alone++
+		}
 		switch {
 		case err == nil:
 			w.heardFrom()
+			w.answerable.Store(&r)
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, polygon.ErrAuth):
 			return err
-		case hopeless(err), attempt >= attempts && w.answered.Load() > began.UnixNano():
+		case hopeless(err), alone == attempts:
 			w.failed.Add(1)
 			f.log.Debug("ticker not answered", "sym", r.symbol, "attempt", attempt, "err", err)
 			return nil
@@ -109,6 +114,22 @@ func (f *filler) ask(ctx context.Context, w *work, r request, frames chan<- []by
 			return err
 		}
 	}
+}
+
+// answering reports whether REST answers for a ticker that it has answered for before.
+func (f *filler) answering(ctx context.Context, w *work) bool {
+	r := w.answerable.Load()
+	if r == nil {
+		return false
+	}
+	first, _ := w.windows.starts(barLength(r.channel.Kind))
+	for _, err := range f.bars(ctx, *r, first, first) {
+		if err != nil {
+			return false
+		}
+	}
+	w.heardFrom()
+	return true
 }
 
 // askFrom asks for the bars of a ticker. It returns where to go on after an error.
@@ -177,8 +198,14 @@ func refusalOf(err error) error {
 // way that says 403 may be mended.
 func hopeless(err error) bool {
 	e, ok := errors.AsType[*polygon.RESTError](err)
-	if _, limited := errors.AsType[*polygon.RateLimitError](err); !ok || limited || !e.FromVendor() {
+	if !ok || tooMany(err) || !e.FromVendor() {
 		return false
 	}
 	return e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusRequestTimeout
+}
+
+// tooMany reports whether there were too many requests. That says nothing of the ticker.
+func tooMany(err error) bool {
+	_, ok := errors.AsType[*polygon.RateLimitError](err)
+	return ok
 }

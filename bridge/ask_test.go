@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,45 @@ func TestAskAgain(t *testing.T) {
 				}
 				if answered := tt.failed == 0 && tt.err == nil; answered != (len(frames) > 0) {
 					t.Errorf("%d bars found, in %d frames", w.found.Load(), len(frames))
+				}
+			})
+		})
+	}
+}
+
+// TestGivenUp: a ticker is given up when it has no answer while others have one, and for no outage, however long it is and whenever
+// it began.
+func TestGivenUp(t *testing.T) {
+	broken := polygontest.RESTBroken(502)
+	for _, tt := range []struct {
+		name     string
+		answered bool                    // another ticker, before: it is asked for again ahead of every attempt but the first
+		script   []polygontest.RESTFault // for both
+		failed   int64
+	}{
+		{"outage before the first answer", false, slices.Repeat([]polygontest.RESTFault{broken}, 30), 0},
+		{"outage behind the first answer", true, slices.Repeat([]polygontest.RESTFault{broken}, 60), 0},
+		{"some outages", true, slices.Repeat([]polygontest.RESTFault{broken, broken, broken, {}}, 4), 0},
+		{"this ticker only", true, slices.Repeat([]polygontest.RESTFault{broken, {}}, attempts+1), 1},
+		{"all tickers in an outage, then this one only", true,
+			append(slices.Repeat([]polygontest.RESTFault{broken}, 31), slices.Repeat([]polygontest.RESTFault{{}, broken}, attempts)...), 1},
+		{"too many requests for this ticker only", true, slices.Repeat([]polygontest.RESTFault{polygontest.RESTTooMany(""), {}}, attempts+1), 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, w := startProbing(t, polygontest.REST{}, false, tt.script...)
+				if tt.answered {
+					w.answerable.Store(&w.requests[0])
+				}
+				frames := make(chan []byte, 100)
+				if err := f.ask(t.Context(), w, w.requests[0], frames); err != nil {
+					t.Fatal(err)
+				}
+				if n := w.failed.Load(); n != tt.failed {
+					t.Errorf("%d tickers without an answer, want %d", n, tt.failed)
+				}
+				if answered := tt.failed == 0; answered != (len(frames) > 0) {
+					t.Errorf("%d bars found", w.found.Load())
 				}
 			})
 		})

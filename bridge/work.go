@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -26,15 +25,16 @@ type work struct {
 	patience time.Duration // and behind it, for that long after the last answer
 
 	// Written by those who ask, and read by anybody.
-	total    atomic.Int64          // requests
-	asked    atomic.Int64          // of those, the ones that are done
-	failed   atomic.Int64          // of those asked, the ones without an answer
-	found    atomic.Int64          // bars
-	present  atomic.Int64          // of those found, the ones in the stream already
-	sent     atomic.Int64          // of those found, the ones given to the publisher
-	answered atomic.Int64          // when NATS or REST last answered, in Unix ns; at first, when the work began
-	trouble  atomic.Pointer[error] // why the last attempt failed; nil when it did not
-	changed  chan struct{}         // capacity 1: "there is something new to tell"
+	total      atomic.Int64            // requests
+	asked      atomic.Int64            // of those, the ones that are done
+	failed     atomic.Int64            // of those asked, the ones without an answer
+	found      atomic.Int64            // bars
+	present    atomic.Int64            // of those found, the ones in the stream already
+	sent       atomic.Int64            // of those found, the ones given to the publisher
+	answered   atomic.Int64            // when NATS or REST last answered, in Unix ns; at first, when the work began
+	answerable atomic.Pointer[request] // one that had an answer; nil when none had
+	trouble    atomic.Pointer[error]   // why the last attempt failed; nil when it did not
+	changed    chan struct{}           // capacity 1: "there is something new to tell"
 }
 
 // request is a ticker of a channel that is asked for.
@@ -78,7 +78,7 @@ func (w *work) lack(why string) { w.lacks = append(w.lacks, why) }
 // pause waits before the next attempt, and has it told why: nil stands for an answer that is not good enough yet. It returns an
 // error when nobody has answered for too long, or ctx has ended.
 func (w *work) pause(ctx context.Context, wait time.Duration, why error, tell func()) error {
-	if _, limited := errors.AsType[*polygon.RateLimitError](why); limited || why == nil {
+	if why == nil || tooMany(why) {
 		w.heardFrom()
 	}
 	now := time.Now()
