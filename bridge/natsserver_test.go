@@ -5,19 +5,27 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 )
 
+// natsServerFile returns the file of nats-server, the program itself in the version of go.mod, and builds it when there is none. It
+// has no race detector, which would find nothing of ours in it and make it slow.
+var natsServerFile = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "tool", "-n", "nats-server").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
 // natsServer is a nats-server process with JetStream.
 type natsServer struct {
 	*process
-	port int
-	url  string
+	url string
 }
 
 // newNATS prepares a single server. Its port and its store stay the same from start to start.
@@ -29,15 +37,17 @@ func newNATS(t testing.TB, config ...string) *natsServer {
 }
 
 func natsFromConfig(t testing.TB, dir string, port int, text string) *natsServer {
+	program, err := natsServerFile()
+	if err != nil {
+		t.Fatalf("go tool nats-server: %v", err)
+	}
 	file := filepath.Join(dir, "nats.conf")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &natsServer{
-		process: newProcess(t, "nats-server", []string{"-c", file}, nil),
-		port:    port,
-		url:     "nats://127.0.0.1:" + strconv.Itoa(port),
-	}
+	p := newProcess(t, "nats-server", []string{"-c", file}, nil)
+	p.file = program
+	return &natsServer{p, "nats://127.0.0.1:" + strconv.Itoa(port)}
 }
 
 // up starts the server and returns when it takes connections.

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -24,8 +22,6 @@ const processVar = "BRIDGETEST_PROCESS"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(processVar) {
-	case "nats-server":
-		natsServerMain()
 	case "bridge":
 		bridgeMain()
 	case "async":
@@ -36,23 +32,6 @@ func TestMain(m *testing.M) {
 	default:
 		os.Exit(m.Run())
 	}
-}
-
-// natsServerMain is nats-server's own main: flags, configuration, signals.
-func natsServerMain() {
-	opts, err := server.ConfigureOptions(flag.NewFlagSet("nats-server", flag.ExitOnError), os.Args[1:], nil, nil, nil)
-	if err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s, err := server.NewServer(opts)
-	if err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s.ConfigureLogger()
-	if err := server.Run(s); err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s.WaitForShutdown()
 }
 
 // bridgeMain is the daemon, configured by the environment.

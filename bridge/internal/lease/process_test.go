@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sys/unix"
 )
@@ -31,8 +29,6 @@ const processVar = "LEASETEST_PROCESS"
 // TestMain also fails when a test has left a goroutine behind.
 func TestMain(m *testing.M) {
 	switch os.Getenv(processVar) {
-	case "nats-server":
-		natsServerMain()
 	case "contender":
 		contenderMain()
 	default:
@@ -54,23 +50,6 @@ func leaked() bool {
 		}
 	}
 	return true
-}
-
-// natsServerMain is nats-server's own main: flags, configuration, signals.
-func natsServerMain() {
-	opts, err := server.ConfigureOptions(flag.NewFlagSet("nats-server", flag.ExitOnError), os.Args[1:], nil, nil, nil)
-	if err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s, err := server.NewServer(opts)
-	if err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s.ConfigureLogger()
-	if err := server.Run(s); err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s.WaitForShutdown()
 }
 
 // contenderMain holds a lease until it gets a signal, and prints what it does: its name, url and TTL are its arguments.
@@ -121,6 +100,7 @@ func dialTo(url string) func(...nats.Option) (*nats.Conn, error) {
 type process struct {
 	t    testing.TB
 	role string
+	file string // the program; "" for the test's own
 	args []string
 	cmd  *exec.Cmd
 	out  output
@@ -139,7 +119,11 @@ func newProcess(t testing.TB, role string, args ...string) *process {
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = exec.Command(os.Args[0], p.args...)
+	file := p.file
+	if file == "" {
+		file = os.Args[0]
+	}
+	p.cmd = exec.Command(file, p.args...)
 	p.cmd.Env = append(os.Environ(), processVar+"="+p.role)
 	p.cmd.Stderr, p.cmd.Stdout = &p.out, &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -204,6 +188,12 @@ func (o *output) last(n int) string {
 	return text[max(0, len(text)-n):]
 }
 
+// natsServerFile returns the file of nats-server, the program itself in the version of go.mod, and builds it when there is none.
+var natsServerFile = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "tool", "-n", "nats-server").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
 // natsServer is a nats-server process with JetStream. Its port and its store stay the same from start to start.
 type natsServer struct {
 	*process
@@ -214,6 +204,10 @@ func newNATS(t testing.TB) *natsServer { return newNATSWith(t, "") }
 
 func newNATSWith(t testing.TB, config string) *natsServer {
 	t.Helper()
+	program, err := natsServerFile()
+	if err != nil {
+		t.Fatalf("go tool nats-server: %v", err)
+	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nats.conf")
 	address := freeAddress(t)
@@ -221,7 +215,9 @@ func newNATSWith(t testing.TB, config string) *natsServer {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &natsServer{newProcess(t, "nats-server", "-c", file), "nats://" + address}
+	p := newProcess(t, "nats-server", "-c", file)
+	p.file = program
+	return &natsServer{p, "nats://" + address}
 }
 
 // newCluster prepares three servers that form a cluster.
