@@ -27,6 +27,7 @@ var (
 )
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	first, n := max(*faultSeed, 1), *faultCount
 	switch {
 	case n > 0:

@@ -3,11 +3,14 @@ package bridge
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +33,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	default:
+		// Most tests wait most of the time, for an election or a market: more of them run at once than there are cores. This is
+		// only the default, as the command line is not read yet.
+		if err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))); err != nil {
+			panic(err)
+		}
 		os.Exit(m.Run())
 	}
 }
@@ -118,9 +126,9 @@ func (p *process) kill() {
 	}
 }
 
-// wait returns the exit code of a process that ends by itself. One that does not is killed after a minute.
+// wait returns the exit code of a process that ends by itself. One that does not is killed in the end.
 func (p *process) wait() int {
-	defer time.AfterFunc(time.Minute, func() { _ = p.cmd.Process.Kill() }).Stop()
+	defer time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() }).Stop()
 	_ = p.cmd.Wait()
 	code := p.cmd.ProcessState.ExitCode()
 	p.cmd = nil

@@ -95,6 +95,7 @@ func briefStream() jetstream.StreamConfig {
 // TestStreamIsCompleteAfter has faults strike in the middle of a full window. Afterwards the stream has
 // every event once, in order per subject, as sent, whether the server remembers ids for long or not.
 func TestStreamIsCompleteAfter(t *testing.T) {
+	t.Parallel()
 	const frames, events = 300, 20
 	for _, tt := range []struct {
 		name  string
