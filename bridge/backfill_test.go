@@ -3,7 +3,6 @@ package bridge
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -140,15 +139,6 @@ func checkBars(t *testing.T, srv *polygontest.Server, url string) (fromREST int)
 	return fromREST
 }
 
-// stop ends a bridge with SIGTERM.
-func stop(t *testing.T, b *process) {
-	t.Helper()
-	b.signal(syscall.SIGTERM)
-	if code := b.wait(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
-}
-
 // TestGapIsFilled: what the feed sent while it was away is asked for over REST, and is in the stream in the end.
 func TestGapIsFilled(t *testing.T) {
 	t.Parallel()
@@ -161,7 +151,7 @@ func TestGapIsFilled(t *testing.T) {
 	if err := srv.WaitDone(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stop(t, b)
+	b.stop()
 	fromREST := checkBars(t, srv, s.url)
 	o := g.Outcome
 	if g.State != gapFilled || g.Reason != "disconnected" || o.Published == 0 || o.Published != fromREST || o.Failed > 0 || o.Asked != 20 {
@@ -200,7 +190,7 @@ func TestRestartIsFilled(t *testing.T) {
 			if err := srv.WaitDone(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			stop(t, b)
+			b.stop()
 			if fromREST := checkBars(t, srv, s.url); g.Reason != reasonRestart || g.State != gapFilled || fromREST == 0 || g.Outcome.Published != fromREST {
 				t.Errorf("got %+v %+v, want a restart that is filled by %d bars", g, g.Outcome, fromREST)
 			}
@@ -225,7 +215,7 @@ func TestFillIsResumed(t *testing.T) {
 	if err := srv.WaitDone(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stop(t, b)
+	b.stop()
 	checkBars(t, srv, s.url)
 	if g := all[0]; g.Reason != "disconnected" || g.State != gapFilled || g.Outcome.Present == 0 || g.Outcome.Published == 0 {
 		t.Errorf("got %+v %+v, want it filled, in part by the first bridge", g, g.Outcome)
@@ -248,7 +238,7 @@ func TestRESTIsInTrouble(t *testing.T) {
 	if err := srv.WaitDone(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stop(t, b)
+	b.stop()
 	checkBars(t, srv, s.url)
 	if g.State != gapFilled || g.Outcome.Failed > 0 {
 		t.Errorf("got %+v %+v, want it filled", g, g.Outcome)
@@ -299,7 +289,7 @@ func TestGapStaysUnfilled(t *testing.T) {
 					t.Errorf("got %s: %q, want %s: %q", g.State, g.Outcome.Why, tt.state, tt.why)
 				}
 			}
-			stop(t, b)
+			b.stop()
 			if n := strings.Count(b.log.String(), "gaps cannot be filled"); n > 1 || tt.name == "not entitled" && n == 0 {
 				t.Errorf("the log says %d times that gaps cannot be filled", n)
 			}

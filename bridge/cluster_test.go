@@ -154,12 +154,7 @@ func TestFollowerIsNotBelieved(t *testing.T) {
 		return err
 	})
 	d.append(tp, 50, 20)
-	eventually(t, "the bridge does not believe it", func() error {
-		if !strings.Contains(d.log.String(), errNoLeader.Error()) {
-			return errors.New("not yet")
-		}
-		return nil
-	})
+	d.log.await(t, errNoLeader.Error()) // the bridge does not believe it
 	for i, s := range c.servers {
 		if i != follower {
 			s.up()
@@ -213,10 +208,7 @@ func TestRollingRestart(t *testing.T) {
 				c.whole()
 			}
 			c.stored(tp.events())
-			b.signal(syscall.SIGTERM)
-			if code := b.wait(); code != 0 {
-				t.Errorf("exit code %d, want 0", code)
-			}
+			b.stop()
 			tp.check(t, c.urls())
 			if strings.Contains(b.log.String(), "level=ERROR") {
 				t.Errorf("the bridge saw errors:\n%s", b.log)

@@ -135,7 +135,22 @@ func (p *process) wait() int {
 	return code
 }
 
-// logBuffer keeps the last output of a process, and lets a test wait for a line in it.
+// stop asks the process to end, which a bridge does with exit code 0. It returns when it has.
+func (p *process) stop() {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 {
+		p.t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// says waits until the process has printed a text.
+func (p *process) says(text string) {
+	p.t.Helper()
+	p.log.await(p.t, text)
+}
+
+// logBuffer keeps the output of a process, or the log of a part of the bridge in the test's own.
 type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -151,6 +166,17 @@ func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// await waits until a text is in it.
+func (b *logBuffer) await(t testing.TB, text string) {
+	t.Helper()
+	eventually(t, "the log says "+text, func() error {
+		if !strings.Contains(b.String(), text) {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 }
 
 func (b *logBuffer) reset() {

@@ -2,13 +2,11 @@ package bridge
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"bridge/polygon/polygontest"
@@ -92,10 +90,7 @@ func finish(t *testing.T, b *process, srv *polygontest.Server) {
 	if err := srv.WaitDone(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.signal(syscall.SIGTERM)
-	if code := b.wait(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	b.stop()
 	if !strings.Contains(b.log.String(), "bridge stopped") {
 		t.Error("the bridge did not empty its queue")
 	}
@@ -154,7 +149,7 @@ func TestStreamIsAheadOfQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.start()
-	connected(t, b)
+	b.says("nats connected")
 	finish(t, b, srv)
 	before := messages(t, s.url)
 	if err := os.RemoveAll(dir); err != nil {
@@ -165,27 +160,15 @@ func TestStreamIsAheadOfQueue(t *testing.T) {
 	}
 	b.log.reset()
 	b.start()
-	connected(t, b)
+	b.says("nats connected")
 	if !strings.Contains(b.log.String(), "queue found on disk") {
 		t.Error("there was nothing to doubt")
 	}
-	b.signal(syscall.SIGTERM)
-	b.wait()
+	b.stop()
 	if n := messages(t, s.url); n != before {
 		t.Errorf("%d messages were sent again", n-before)
 	}
 	checkSessions(t, srv, s.url)
-}
-
-// connected waits until the bridge has reconciled with NATS.
-func connected(t *testing.T, b *process) {
-	t.Helper()
-	eventually(t, "the bridge is connected", func() error {
-		if !strings.Contains(b.log.String(), "nats connected") {
-			return errors.New("not yet")
-		}
-		return nil
-	})
 }
 
 // TestOutageIsSpooled keeps the server away until much more has been read than memory may hold.
@@ -249,8 +232,7 @@ func TestPowerCut(t *testing.T) {
 		}
 		return nil
 	})
-	b.signal(syscall.SIGTERM)
-	b.wait()
+	b.stop()
 	checkSessions(t, srv, s.url)
 }
 
@@ -273,9 +255,8 @@ func TestPurgeIsNotUndone(t *testing.T) {
 	restart := func(want string) {
 		t.Helper()
 		b.start()
-		connected(t, b)
-		b.signal(syscall.SIGTERM)
-		b.wait()
+		b.says("nats connected")
+		b.stop()
 		if n := messages(t, s.url); n != 0 {
 			t.Errorf("%d messages came back after the %s", n, want)
 		}

@@ -45,26 +45,15 @@ func startPair(t *testing.T, ttl time.Duration, plan polygontest.Plan) *pair {
 	p.a.start()
 	p.streams(p.a)
 	p.b.start()
-	p.logs(p.b, "standing by")
+	p.b.says("standing by")
 	return p
-}
-
-// logs waits for a line in the log of one of the two.
-func (p *pair) logs(one *process, line string) {
-	p.t.Helper()
-	eventually(p.t, "the log says "+line, func() error {
-		if !strings.Contains(one.log.String(), line) {
-			return errors.New("not yet")
-		}
-		return nil
-	})
 }
 
 // streams waits until one of them is active and has subscribed.
 func (p *pair) streams(one *process) {
 	p.t.Helper()
-	p.logs(one, "lease acquired")
-	p.logs(one, "session streaming")
+	one.says("lease acquired")
+	one.says("session streaming")
 }
 
 // send sends frames, and waits until the stream has everything that was sent so far.
@@ -76,21 +65,12 @@ func (p *pair) send(frames int) {
 	stored(p.t, p.server.url, p.tape.events())
 }
 
-// stop is SIGTERM. It returns when the process has ended as it should.
-func (p *pair) stop(one *process) {
-	p.t.Helper()
-	one.signal(syscall.SIGTERM)
-	if code := one.wait(); code != 0 {
-		p.t.Errorf("exit code %d, want 0", code)
-	}
-}
-
 // restart starts one that has ended, and waits until it stands by.
 func (p *pair) restart(one *process) {
 	p.t.Helper()
 	one.log.reset()
 	one.start()
-	p.logs(one, "standing by")
+	one.says("standing by")
 }
 
 // sessions compares how often the vendor was dialled.
@@ -108,22 +88,22 @@ func TestTakeOver(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		ttl  time.Duration
-		end  func(*pair, *process)
+		end  func(*process)
 	}{
-		{"killed", shortTTL, func(_ *pair, one *process) { one.kill() }},
-		{"stopped", longTTL, (*pair).stop},
+		{"killed", shortTTL, (*process).kill},
+		{"stopped", longTTL, (*process).stop},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := startPair(t, tt.ttl, polygontest.Plan{})
 			p.send(50)
-			tt.end(p, p.a)
+			tt.end(p.a)
 			began := time.Now()
 			p.streams(p.b)
 			t.Logf("taken over after %v", time.Since(began))
 			p.send(50)
 			p.restart(p.a)
-			tt.end(p, p.b)
+			tt.end(p.b)
 			p.streams(p.a)
 			p.send(50)
 			p.tape.check(t, p.server.url)
@@ -151,8 +131,8 @@ func TestPausedHolder(t *testing.T) {
 			p.streams(p.b)
 			p.send(50)
 			p.a.signal(syscall.SIGCONT)
-			p.logs(p.a, "lease lost")
-			p.logs(p.a, "standing by")
+			p.a.says("lease lost")
+			p.a.says("standing by")
 			p.send(50)
 			p.sessions(2)
 			p.b.kill()
@@ -169,7 +149,7 @@ func TestPausedHolder(t *testing.T) {
 func TestStandbyStops(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, longTTL, polygontest.Plan{})
-	p.stop(p.b)
+	p.b.stop()
 	p.send(50)
 	p.sessions(1)
 }
@@ -178,10 +158,10 @@ func TestStandbyStops(t *testing.T) {
 func TestRefusedKeyReleases(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, longTTL, polygontest.Plan{Key: "secret-key"})
-	p.stop(p.b)
+	p.b.stop()
 	p.b.env = append(p.b.env, "POLYGON_API_KEY=another")
 	p.restart(p.b)
-	p.stop(p.a)
+	p.a.stop()
 	if code := p.b.wait(); code != 2 {
 		t.Errorf("exit code %d, want 2", code)
 	}
@@ -200,8 +180,8 @@ func TestOutageOfTwo(t *testing.T) {
 	for range 50 {
 		p.srv.Send(p.tape.frame(20))
 	}
-	p.logs(p.a, "lease lost")
-	p.stop(p.b)
+	p.a.says("lease lost")
+	p.b.stop()
 	p.a.log.reset()
 	p.server.up()
 	p.streams(p.a)
@@ -222,9 +202,9 @@ func TestLeaseSurvivesElection(t *testing.T) {
 	p := &pair{t: t, srv: srv, a: bridge(), b: bridge(), tape: newTape(11)}
 	p.a.start()
 	p.streams(p.a)
-	p.logs(p.a, "nats connected")
+	p.a.says("nats connected")
 	p.b.start()
-	p.logs(p.b, "standing by")
+	p.b.says("standing by")
 
 	leader := -1
 	eventually(t, "the bucket has a leader", func() error {
@@ -275,7 +255,7 @@ func TestStandbyOfOtherStream(t *testing.T) {
 	p.b.env = append(p.b.env, "BRIDGE_STREAM=OTHER", "POLYGON_SUBSCRIBE=XAS.*", "POLYGON_URL="+strings.Replace(p.srv.URL, "/stocks", "/crypto", 1))
 	p.b.log.reset()
 	p.b.start()
-	p.logs(p.b, "lease acquired")
+	p.b.says("lease acquired")
 }
 
 // TestStandbyIsReady: one that stands by is ready as long as it sees the lease, and says what it is.

@@ -52,14 +52,14 @@ func TestTakeOverInFill(t *testing.T) {
 	p.a.start()
 	p.streams(p.a)
 	p.b.start()
-	p.logs(p.b, "standing by")
+	p.b.says("standing by")
 	awaitHalfFilled(t, srv, s.url)
 	p.a.kill()
 	all := awaitOutcome(t, s.url, 2)
 	if err := srv.WaitDone(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stop(t, p.b)
+	p.b.stop()
 	checkBars(t, srv, s.url)
 	if n := len(outcomes(t, s.url)); n != 2 {
 		t.Errorf("%d outcomes, want one for each of 2 gaps", n)
@@ -97,7 +97,7 @@ func TestRollbackInFill(t *testing.T) {
 	if err := srv.WaitDone(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stop(t, b)
+	b.stop()
 	if fromREST := checkBars(t, srv, s.url); g.State != gapFilled || g.Outcome.Published != fromREST {
 		t.Errorf("got %+v %+v, want it filled by the %d bars from REST", g, g.Outcome, fromREST)
 	}
