@@ -35,8 +35,8 @@ func outage(srv *polygontest.Server, frames int) {
 	}
 }
 
-// newFiller prepares a bridge that fills its gaps from the market.
-func newFillingBridge(t *testing.T, srv *polygontest.Server, natsURL string, settings ...string) *process {
+// newFillingBridge prepares a bridge that fills its gaps from the market.
+func newFillingBridge(t testing.TB, srv *polygontest.Server, natsURL string, settings ...string) *process {
 	return newBridge(t, srv, natsURL, append([]string{"BRIDGE_BACKFILL=true", "POLYGON_REST_URL=" + srv.RESTURL}, settings...)...)
 }
 
@@ -139,6 +139,32 @@ func checkBars(t *testing.T, srv *polygontest.Server, url string) (fromREST int)
 	return fromREST
 }
 
+// finishFill waits until n gaps have an outcome and the market has closed, ends the bridge and compares the stream with the market.
+// It returns the gaps, and how many bars are from REST.
+func finishFill(t *testing.T, b *process, srv *polygontest.Server, url string, n int) (all []gap, fromREST int) {
+	t.Helper()
+	awaitOutcome(t, url, n)
+	if err := srv.WaitDone(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.stop()
+	if all = outcomes(t, url); len(all) != n {
+		t.Errorf("%d outcomes, want one for each of %d gaps: %+v", len(all), n, all)
+	}
+	return all, checkBars(t, srv, url)
+}
+
+// checkResumed checks the outcomes of a gap that one bridge has filled in part and another one to its end, and of the gap between the two.
+func checkResumed(t *testing.T, all []gap) {
+	t.Helper()
+	if g := all[0]; g.Reason != "disconnected" || g.State != gapFilled || g.Outcome.Present == 0 || g.Outcome.Published == 0 {
+		t.Errorf("got %+v %+v, want it filled, in part by the first bridge", g, g.Outcome)
+	}
+	if g := all[1]; g.Reason != reasonRestart || g.State != gapFilled {
+		t.Errorf("got %+v %+v, want the time without a bridge filled", g, g.Outcome)
+	}
+}
+
 // TestGapIsFilled: what the feed sent while it was away is asked for over REST, and is in the stream in the end.
 func TestGapIsFilled(t *testing.T) {
 	t.Parallel()
@@ -147,13 +173,8 @@ func TestGapIsFilled(t *testing.T) {
 	outage(srv, 4)
 	b := newFillingBridge(t, srv, s.url)
 	b.start()
-	g := awaitOutcome(t, s.url, 1)[0]
-	if err := srv.WaitDone(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	b.stop()
-	fromREST := checkBars(t, srv, s.url)
-	o := g.Outcome
+	all, fromREST := finishFill(t, b, srv, s.url, 1)
+	g, o := all[0], all[0].Outcome
 	if g.State != gapFilled || g.Reason != "disconnected" || o.Published == 0 || o.Published != fromREST || o.Failed > 0 || o.Asked != 20 {
 		t.Errorf("got %+v %+v, want it filled by the %d bars from REST", g, o, fromREST)
 	}
@@ -186,12 +207,8 @@ func TestRestartIsFilled(t *testing.T) {
 				t.Fatalf("%d events were sent to a dead bridge", n-away)
 			}
 			b.start()
-			g := awaitOutcome(t, s.url, 1)[0]
-			if err := srv.WaitDone(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			b.stop()
-			if fromREST := checkBars(t, srv, s.url); g.Reason != reasonRestart || g.State != gapFilled || fromREST == 0 || g.Outcome.Published != fromREST {
+			all, fromREST := finishFill(t, b, srv, s.url, 1)
+			if g := all[0]; g.Reason != reasonRestart || g.State != gapFilled || fromREST == 0 || g.Outcome.Published != fromREST {
 				t.Errorf("got %+v %+v, want a restart that is filled by %d bars", g, g.Outcome, fromREST)
 			}
 		})
@@ -211,18 +228,8 @@ func TestFillIsResumed(t *testing.T) {
 	awaitHalfFilled(t, srv, s.url)
 	b.kill()
 	b.start()
-	all := awaitOutcome(t, s.url, 2)
-	if err := srv.WaitDone(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	b.stop()
-	checkBars(t, srv, s.url)
-	if g := all[0]; g.Reason != "disconnected" || g.State != gapFilled || g.Outcome.Present == 0 || g.Outcome.Published == 0 {
-		t.Errorf("got %+v %+v, want it filled, in part by the first bridge", g, g.Outcome)
-	}
-	if g := all[1]; g.Reason != reasonRestart || g.State != gapFilled {
-		t.Errorf("got %+v %+v, want the restart filled", g, g.Outcome)
-	}
+	all, _ := finishFill(t, b, srv, s.url, 2)
+	checkResumed(t, all)
 }
 
 // TestRESTIsInTrouble: breakdowns and answers that are cut delay the filling, and no more.
@@ -234,13 +241,8 @@ func TestRESTIsInTrouble(t *testing.T) {
 	srv.NextREST(polygontest.RESTBroken(502), polygontest.RESTFault{}, polygontest.RESTCut(), polygontest.RESTFault{}, polygontest.RESTBroken(500))
 	b := newFillingBridge(t, srv, s.url)
 	b.start()
-	g := awaitOutcome(t, s.url, 1)[0]
-	if err := srv.WaitDone(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	b.stop()
-	checkBars(t, srv, s.url)
-	if g.State != gapFilled || g.Outcome.Failed > 0 {
+	all, _ := finishFill(t, b, srv, s.url, 1)
+	if g := all[0]; g.State != gapFilled || g.Outcome.Failed > 0 {
 		t.Errorf("got %+v %+v, want it filled", g, g.Outcome)
 	}
 }

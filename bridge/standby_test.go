@@ -31,17 +31,23 @@ const (
 // startPair returns when a is active and b stands by. The server forgets ids at once.
 func startPair(t *testing.T, ttl time.Duration, plan polygontest.Plan) *pair {
 	t.Helper()
+	srv := polygontest.NewServer(polygontest.Config{Plan: plan})
+	t.Cleanup(srv.Close)
+	return startPairOn(t, srv, ttl, newBridge)
+}
+
+// startPairOn is startPair with a vendor, and with a kind of bridge.
+func startPairOn(t *testing.T, srv *polygontest.Server, ttl time.Duration, bridge func(testing.TB, *polygontest.Server, string, ...string) *process) *pair {
+	t.Helper()
 	s := newNATS(t).up()
 	shortWindow(t, s.url)
 	if _, err := connect(t, s.url).CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: leaseBucket, TTL: ttl}); err != nil {
 		t.Fatal(err)
 	}
-	srv := polygontest.NewServer(polygontest.Config{Plan: plan})
-	t.Cleanup(srv.Close)
 	p := &pair{t: t, srv: srv, server: s, tape: newTape(11)}
 	p.tape.fresh = true
-	p.a = newBridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
-	p.b = newBridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
+	p.a = bridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
+	p.b = bridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
 	p.a.start()
 	p.streams(p.a)
 	p.b.start()

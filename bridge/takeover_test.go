@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"bridge/polygon/polygontest"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // hangInFill lets a bridge fill a part of its next gap, and then has REST say nothing more to it.
@@ -38,38 +36,14 @@ func awaitHalfFilled(t *testing.T, srv *polygontest.Server, url string) {
 // is there, nothing twice, and each gap has one outcome.
 func TestTakeOverInFill(t *testing.T) {
 	t.Parallel()
-	s := newNATS(t).up()
-	shortWindow(t, s.url)
-	if _, err := connect(t, s.url).CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: leaseBucket, TTL: shortTTL}); err != nil {
-		t.Fatal(err)
-	}
 	srv := newLiveMarket(t, 900, polygontest.REST{})
 	outage(srv, 4)
 	hangInFill(srv)
-	p := &pair{t: t, srv: srv, server: s}
-	p.a = newFillingBridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
-	p.b = newFillingBridge(t, srv, s.url, "BRIDGE_STANDBY=true", "BRIDGE_DATA_DIR="+t.TempDir())
-	p.a.start()
-	p.streams(p.a)
-	p.b.start()
-	p.b.says("standing by")
-	awaitHalfFilled(t, srv, s.url)
+	p := startPairOn(t, srv, shortTTL, newFillingBridge)
+	awaitHalfFilled(t, srv, p.server.url)
 	p.a.kill()
-	all := awaitOutcome(t, s.url, 2)
-	if err := srv.WaitDone(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p.b.stop()
-	checkBars(t, srv, s.url)
-	if n := len(outcomes(t, s.url)); n != 2 {
-		t.Errorf("%d outcomes, want one for each of 2 gaps", n)
-	}
-	if g := all[0]; g.Reason != "disconnected" || g.State != gapFilled || g.Outcome.Present == 0 || g.Outcome.Published == 0 {
-		t.Errorf("got %+v %+v, want it filled, in part by the bridge that was killed", g, g.Outcome)
-	}
-	if g := all[1]; g.Reason != reasonRestart || g.State != gapFilled {
-		t.Errorf("got %+v %+v, want the time without an active bridge filled", g, g.Outcome)
-	}
+	all, _ := finishFill(t, p.b, srv, p.server.url, 2)
+	checkResumed(t, all)
 }
 
 // TestRollbackInFill: the server dies while a gap is filled and comes back as it was before the gap. In the end the stream has
@@ -93,12 +67,8 @@ func TestRollbackInFill(t *testing.T) {
 	s.kill()
 	s.restoreStore(before)
 	s.up()
-	g := awaitOutcome(t, s.url, 1)[0]
-	if err := srv.WaitDone(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	b.stop()
-	if fromREST := checkBars(t, srv, s.url); g.State != gapFilled || g.Outcome.Published != fromREST {
+	all, fromREST := finishFill(t, b, srv, s.url, 1)
+	if g := all[0]; g.State != gapFilled || g.Outcome.Published != fromREST {
 		t.Errorf("got %+v %+v, want it filled by the %d bars from REST", g, g.Outcome, fromREST)
 	}
 }
