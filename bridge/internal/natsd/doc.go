@@ -2,7 +2,6 @@
 // working bus. It is the only package that imports nats-server outside of tests.
 //
 //   - natsd.go: Start, ClientURL, Close
-//   - lock.go, lock_unix.go, lock_windows.go: one process per directory
 //   - logger.go: the server's log lines, as slog records
 //
 // The server listens on TCP like any other, so every NATS client can read beside the bridge. The package

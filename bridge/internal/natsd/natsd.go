@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"bridge/bridge/internal/dirlock"
+
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -30,7 +32,7 @@ const (
 // Server is a running NATS server.
 type Server struct {
 	nats *server.Server
-	lock *dirLock
+	lock *dirlock.Lock
 }
 
 // Start returns a server that listens and has recovered its streams, which takes a moment for each
@@ -40,13 +42,17 @@ func Start(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("BRIDGE_NATS_ADDR: %w", err)
 	}
-	lock, err := lockDir(opt.StoreDir)
+	if opt.StoreDir == "" {
+		return nil, errors.New("BRIDGE_DATA_DIR is empty: set it to a directory")
+	}
+	// nats-server takes no lock of its own, and two servers on one directory destroy its streams.
+	lock, err := dirlock.Take(opt.StoreDir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("embedded nats, as NATS_URL is not set: %w", err)
 	}
 	s, err := start(host, port, opt)
 	if err != nil {
-		lock.release()
+		lock.Release()
 		return nil, err
 	}
 	return &Server{s, lock}, nil
@@ -111,7 +117,7 @@ func (s *Server) ClientURL() string {
 func (s *Server) Close() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
-	s.lock.release()
+	s.lock.Release()
 }
 
 func splitAddr(addr string) (host string, port int, err error) {

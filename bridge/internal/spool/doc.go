@@ -21,7 +21,6 @@
 //   - cursor.go: reading segments; damage.go: what to do where that fails
 //   - position.go: how far the records are acknowledged
 //   - fs.go: the few file operations that are needed, so that tests can make them fail
-//   - lock.go, lock_unix.go, lock_windows.go: one process per directory
 //
 // It is a log of our own because the alternative, a JetStream file stream in process, took 28 times as long for the same records of
 // one event and 3.5 times as long for records of 100, and CPU in like measure (BenchmarkSpool).

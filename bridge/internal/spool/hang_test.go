@@ -2,12 +2,13 @@ package spool
 
 import (
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"bridge/bridge/internal/dirlock"
 )
 
 // TestHangingDisk: a write that does not return, and gives no error, holds up nothing for longer than a second. That is
@@ -125,11 +126,18 @@ func TestReleaseDoesNotWaitForAHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
 		l := start(t, &faulty{directory: directory(t.TempDir()), before: on("write", func() { <-goOn })}, roomy(nil))
+		dir := t.TempDir()
+		lock, err := dirlock.Take(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.lock.Release()
+		l.lock = lock
 		appendFrames(t, l, 3, 50)
 		if err := l.Release(); !errors.Is(err, errHangs) || !strings.Contains(err.Error(), "3 records") {
 			t.Errorf("got %v, want one about 3 records", err)
 		}
-		if _, err := lockDir(filepath.Dir(l.lock.file.Name())); err == nil {
+		if _, err := dirlock.Take(dir); err == nil {
 			t.Error("the directory was given back")
 		}
 		close(goOn)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"bridge/bridge/internal/dirlock"
 )
 
 var (
@@ -46,7 +48,7 @@ type Log struct {
 	opt   Options
 	sizes sizes
 	fs    fileSystem
-	lock  *dirLock
+	lock  *dirlock.Lock
 	log   *slog.Logger
 
 	woken    chan struct{} // capacity 1: "something was appended, or the log was closed"

@@ -7,19 +7,21 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"bridge/bridge/internal/dirlock"
 )
 
 // Open opens the log in a directory, which it makes when there is none. Next begins with the oldest record that is not known to be
 // acknowledged: the note of that may be a second old, so some may have been. A torn tail is cut off, with a line in the
 // log. Of the files, which may be many, only the newest is read, and the one where Next begins.
 func Open(dir string, opt Options) (*Log, error) {
-	lock, err := lockDir(dir)
+	lock, err := dirlock.Take(dir)
 	if err != nil {
 		return nil, err
 	}
 	l, err := open(directory(dir), opt, usualSizes)
 	if err != nil {
-		lock.release()
+		lock.Release()
 		return nil, fmt.Errorf("open the spool in %s (BRIDGE_DATA_DIR): %w", dir, err)
 	}
 	l.lock = lock
@@ -149,7 +151,7 @@ func (l *Log) Release() error {
 	var err error
 	if l.ends() {
 		err = l.closeFiles()
-		l.lock.release()
+		l.lock.Release()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"bridge/bridge/internal/dirlock"
 )
 
 // smallSizes bring a test to the ends of blocks and segments often.
@@ -36,7 +38,7 @@ func openByHand(t testing.TB, fsys fileSystem, opt Options) *Log {
 // start opens a log with a writer, and small sizes.
 func start(t testing.TB, fsys fileSystem, opt Options) *Log {
 	t.Helper()
-	lock, err := lockDir(t.TempDir())
+	lock, err := dirlock.Take(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package spool
+package dirlock
 
 import (
 	"errors"

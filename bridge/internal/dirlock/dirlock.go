@@ -1,4 +1,10 @@
-package natsd
+// Package dirlock keeps a directory for one process. The system frees it when the process ends, however it does.
+//
+//   - dirlock.go: Take, Release
+//   - file_unix.go, file_windows.go: how the system locks a file
+//
+// It is for directories below BRIDGE_DATA_DIR, which its errors name. It does not wait for a lock.
+package dirlock
 
 import (
 	"errors"
@@ -10,18 +16,14 @@ import (
 	"strings"
 )
 
-// errLocked is returned by lockFile when another process has the lock.
+// errLocked is returned by lockFile when another process has the lock, or another Lock of this one.
 var errLocked = errors.New("locked")
 
-// dirLock keeps a directory for one process. nats-server takes no lock of its own, and two servers on
-// one directory destroy its streams. The system frees the lock when the process ends, however it does.
-type dirLock struct{ file *os.File }
+// Lock is a directory that is taken.
+type Lock struct{ file *os.File }
 
-// lockDir makes the directory if need be and locks it.
-func lockDir(dir string) (*dirLock, error) {
-	if dir == "" {
-		return nil, errors.New("BRIDGE_DATA_DIR is empty: set it to a directory")
-	}
+// Take makes the directory if need be and locks it. The error of a directory that is in use names the process.
+func Take(dir string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, unwritable(err)
 	}
@@ -41,12 +43,12 @@ func lockDir(dir string) (*dirLock, error) {
 	if err := file.Truncate(0); err == nil {
 		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
-	return &dirLock{file}, nil
+	return &Lock{file}, nil
 }
 
 func unwritable(err error) error {
-	return fmt.Errorf("the data directory cannot be written, set BRIDGE_DATA_DIR to one that can (or NATS_URL to a server): %w", err)
+	return fmt.Errorf("the data directory cannot be written, set BRIDGE_DATA_DIR to one that can: %w", err)
 }
 
-// release gives the directory back. The file stays: removing it would let two processes lock two files of one name.
-func (l *dirLock) release() { _ = l.file.Close() }
+// Release gives the directory back. The file stays: removing it would let two processes lock two files of one name.
+func (l *Lock) Release() { _ = l.file.Close() }

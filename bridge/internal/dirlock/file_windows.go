@@ -1,4 +1,4 @@
-package natsd
+package dirlock
 
 import (
 	"errors"
