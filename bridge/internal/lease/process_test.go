@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -248,15 +249,19 @@ func (s *natsServer) up() *natsServer {
 	return s
 }
 
-// freeAddress returns an address that was free a moment ago.
+// freeAddress returns an address that was free a moment ago. Its port is none of those that the system gives to clients: one that
+// dials a server that is down would now and then be given the server's, and reach itself.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no address is free")
+	return ""
 }
 
 // eventually waits for something that another process does and that cannot be awaited otherwise.
