@@ -191,7 +191,7 @@ func TestBadFramesCostNothingElse(t *testing.T) {
 func TestDurableConsumers(t *testing.T) {
 	t.Parallel()
 	s := newNATS(t).up()
-	srv := newFeed(t, 20_000)
+	srv := newFeed(t, 8000)
 	b := newBridge(t, srv, s.url, "POLYGON_SUBSCRIBE=A.*")
 	b.start()
 	stored(t, s.url, 2000)

@@ -137,7 +137,7 @@ func TestStreamIsAheadOfQueue(t *testing.T) {
 	t.Parallel()
 	s := newNATS(t).up()
 	shortWindow(t, s.url)
-	srv := newFeedWithoutRepeats(t, 40_000)
+	srv := newFeedWithoutRepeats(t, 20_000)
 	dir := t.TempDir()
 	b := newBridge(t, srv, s.url, "BRIDGE_DATA_DIR="+dir)
 	b.start()
