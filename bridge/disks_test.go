@@ -8,7 +8,7 @@ import (
 // fillDisk lets the bridge write nothing any more.
 func (w *world) fillDisk() {
 	limitFiles(w.t, w.bridge.cmd.Process.Pid, 0)
-	w.noSpace, w.wasFull = true, true
+	w.noSpace, w.forgot = true, true
 }
 
 func (w *world) widenDisk() {
@@ -39,6 +39,7 @@ func (w *world) takeBridgeBack() {
 		w.t.Fatal(err)
 	}
 	w.ledger.takeBack()
+	w.forgot = true
 }
 
 // takeServerBack takes the server back to the copy of its disk. Where a bridge has in memory alone what the server lacks then, it is

@@ -26,7 +26,7 @@ func (w *world) checkGaps(have map[string][]storedEvent) {
 		}
 	}
 	for _, g := range gaps {
-		if ofMarket(g) || g.Reason == reasonRestart && w.wasFull {
+		if ofMarket(g) || g.Reason == reasonRestart && w.forgot {
 			continue // it may begin long before: when what is stored came is not known any more
 		}
 		before := 0 // the newest session that was read before the gap

@@ -29,7 +29,7 @@ type world struct {
 	copy    string // of dir; "" for none
 	paused  bool
 	noSpace bool
-	wasFull bool // there was no space once: what was stored then the bridge does not know in the next life
+	forgot  bool // its disk lacks what it had stored once: there was no space, or it was taken back
 
 	first    int // session of this process; those before were of others
 	session  int // its newest one, 0 for none yet
