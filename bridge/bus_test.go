@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +62,12 @@ func (b *bus) urls() string {
 func (b *bus) kill(server int) {
 	b.servers[server].kill()
 	b.paused[server] = false
+}
+
+// end asks a server to stop and waits until it has.
+func (b *bus) end(server int) {
+	b.servers[server].signal(syscall.SIGTERM)
+	b.servers[server].wait()
 }
 
 func (b *bus) start(server int) { b.servers[server].up() }

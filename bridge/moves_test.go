@@ -25,6 +25,7 @@ var moves = []move{
 	{"the bridge goes on", 10, whileBridge(stopped), bridgeIs(up), do((*world).continueBridge)},
 
 	{"SERVER is killed", 4, func(now *situation) bool { return now.servers[now.server] != down && now.spared() }, serverIs(down), onBus((*bus).kill)},
+	{"SERVER is asked to stop", 3, func(now *situation) bool { return now.servers[now.server] == up && now.spared() }, serverIs(down), onBus((*bus).end)},
 	{"SERVER starts", 20, whileServer(down), serverIs(up), onBus((*bus).start)},
 	{"SERVER is paused", 3, mayPauseServer, serverIs(stopped), onBus((*bus).pause)},
 	{"SERVER goes on", 10, whileServer(stopped), serverIs(up), onBus((*bus).resume)},
