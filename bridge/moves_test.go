@@ -24,8 +24,8 @@ var moves = []move{
 	{"the bridge is paused", 3, whileBridge(up), bridgeIs(stopped), do((*world).pauseBridge)},
 	{"the bridge goes on", 10, whileBridge(stopped), bridgeIs(up), do((*world).continueBridge)},
 
-	{"SERVER is killed", 4, func(now *situation) bool { return now.servers[now.server] != down && now.spared() }, serverIs(down), onBus((*bus).kill)},
-	{"SERVER is asked to stop", 3, func(now *situation) bool { return now.servers[now.server] == up && now.spared() }, serverIs(down), onBus((*bus).end)},
+	{"SERVER is killed", 4, whileServer(up, stopped), serverIs(down), onBus((*bus).kill)},
+	{"SERVER is asked to stop", 3, whileServer(up), serverIs(down), onBus((*bus).end)},
 	{"SERVER starts", 20, whileServer(down), serverIs(up), onBus((*bus).start)},
 	{"SERVER is paused", 3, mayPauseServer, serverIs(stopped), onBus((*bus).pause)},
 	{"SERVER goes on", 10, whileServer(stopped), serverIs(up), onBus((*bus).resume)},
@@ -38,7 +38,7 @@ var moves = []move{
 	{"the link is well again", 12, whileLink(linkDeaf, linkFrozen, linkSlow), linkIs(linkOpen), setLink(linkOpen)},
 
 	{"the stream is full", 3, (*situation).stores, func(now *situation) { now.full = true }, onBus((*bus).fill)},
-	{"the stream has room", 10, func(now *situation) bool { return now.full && now.spared() && now.servers[now.server] == up }, func(now *situation) { now.full = false }, onBus((*bus).widen)},
+	{"the stream has room", 10, func(now *situation) bool { return now.full && now.quorate() }, func(now *situation) { now.full = false }, onBus((*bus).widen)},
 
 	{"the bridge's disk is full", 3, func(now *situation) bool { return now.bridge == up && now.disk && !now.noSpace }, func(now *situation) { now.noSpace = true }, do((*world).fillDisk)},
 	{"the bridge's disk has room", 10, func(now *situation) bool { return now.bridge == up && now.noSpace }, func(now *situation) { now.noSpace = false }, do((*world).widenDisk)},
@@ -52,7 +52,7 @@ var moves = []move{
 // mayPauseServer: in a cluster the others store meanwhile what the server had taken, and it passes that on when it goes on. It would come
 // twice, and too late for servers that forget ids at once.
 func mayPauseServer(now *situation) bool {
-	return now.servers[now.server] == up && now.spared() && (len(now.servers) == 1 || !now.brief)
+	return now.servers[now.server] == up && (len(now.servers) == 1 || !now.brief)
 }
 
 // mayTakeServerBack: what the server then lacks, the bridge has on disk, or in memory and sends it again at once.
@@ -67,8 +67,8 @@ func whileBridge(any ...condition) func(*situation) bool {
 	return func(now *situation) bool { return slices.Contains(any, now.bridge) }
 }
 
-func whileServer(c condition) func(*situation) bool {
-	return func(now *situation) bool { return now.servers[now.server] == c }
+func whileServer(any ...condition) func(*situation) bool {
+	return func(now *situation) bool { return slices.Contains(any, now.servers[now.server]) }
 }
 
 func whileLink(any ...linkState) func(*situation) bool {

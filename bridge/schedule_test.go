@@ -120,23 +120,18 @@ func (now *situation) draw(rng *rand.Rand) *move {
 
 // stores reports whether what the bridge sends is stored.
 func (now *situation) stores() bool {
+	return now.bridge == up && now.quorate() && !now.full && (now.link == linkOpen || now.link == linkSlow)
+}
+
+// quorate reports whether enough servers are up for the stream to take anything.
+func (now *situation) quorate() bool {
 	n := 0
 	for _, c := range now.servers {
 		if c == up {
 			n++
 		}
 	}
-	return now.bridge == up && 2*n > len(now.servers) && !now.full && (now.link == linkOpen || now.link == linkSlow)
-}
-
-// spared reports whether the other servers are well, so that the cluster can do without this one.
-func (now *situation) spared() bool {
-	for i, c := range now.servers {
-		if i != now.server && c != up {
-			return false
-		}
-	}
-	return true
+	return 2*n > len(now.servers)
 }
 
 // bridgeEnds notes that the process is gone, and with it the limit of what it may write.
