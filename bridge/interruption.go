@@ -13,9 +13,14 @@ type interruption struct {
 	again  time.Time // of the first frame since the queue last refused one; zero: there was none yet
 }
 
-// fullFor is how long the queue must take every frame before a time in which it did not is over: a queue at its
-// bound takes and refuses by turns. Should the bridge die meanwhile, the gap of its restart begins soon enough (see beforeGap).
-const fullFor = 10 * time.Second
+const (
+	// fullFor is how long the queue must take every frame before a time in which it did not is over: a queue at its
+	// bound takes and refuses by turns.
+	fullFor = 10 * time.Second
+	// longestFull is how long such a time may get before a part of it is recorded. Should the bridge die, the gap of its restart
+	// begins with the last frame that the queue took, and what is asked for reaches back by more than this (see beforeGap).
+	longestFull = 20 * time.Second
+)
 
 // interrupt notes that the session has ended.
 func (f *feed) interrupt(conn *polygon.Conn, err error) {
@@ -43,10 +48,12 @@ func (f *feed) resumed(now time.Time) error {
 	case a == nil:
 		return nil
 	case a.reason == reasonQueueFull:
-		if a.again.IsZero() || now.Sub(a.again) < fullFor {
+		switch {
+		case !a.again.IsZero() && now.Sub(a.again) >= fullFor:
+			to = a.again
+		case now.Sub(a.from) < longestFull:
 			return nil
 		}
-		to = a.again
 	}
 	g := newGap(f.cfg, a.reason, a.from, to)
 	if err := f.queue.Append(kindGap, g.encode(), now); err != nil {
@@ -68,6 +75,9 @@ func (f *feed) kept(now time.Time) {
 func (f *feed) refused() {
 	if f.away == nil {
 		f.away = &interruption{reason: reasonQueueFull, from: f.lastFrame}
+		if f.lastGap.After(f.lastFrame) { // the queue took the gap, and not the frame behind it
+			f.away.from = f.lastGap
+		}
 	}
 	f.away.again = time.Time{}
 }

@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,33 +113,17 @@ func TestFullQueueIsAGap(t *testing.T) {
 		if err := srv.WaitSubscribed(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		q := f.queue.(*memory)
-		send := func() time.Time {
-			<-time.After(time.Second)
-			srv.Send([]byte(`[{"ev":"A","sym":"X","s":1}]`))
-			synctest.Wait()
-			return time.Now()
-		}
-		bound := func(n int64) { // no frame is under way here
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			q.maxBytes = n
-		}
-		lastKept := send()
-		bound(0)
+		lastKept := sendInto(f, srv, fullRoom)
 		for range 3 {
-			send()
+			sendInto(f, srv, noRoom)
 		}
-		bound(1 << 20) // for a moment: this is no end of it
-		send()
-		bound(0)
-		send()
-		bound(1 << 20)
-		again := send()
+		sendInto(f, srv, fullRoom) // for a moment: this is no end of it
+		sendInto(f, srv, noRoom)
+		again := sendInto(f, srv, fullRoom)
 		for range 10 {
-			send()
+			sendInto(f, srv, fullRoom)
 		}
-		gaps, _ := gapsIn(t, q)
+		gaps, _ := gapsIn(t, f.queue)
 		if len(gaps) != 2 {
 			t.Fatalf("%d gaps, want 2: %+v", len(gaps), gaps)
 		}
@@ -145,4 +131,67 @@ func TestFullQueueIsAGap(t *testing.T) {
 			t.Errorf("got %+v, want a full queue from %v to %v", g, lastKept.UTC(), again.UTC())
 		}
 	})
+}
+
+// What sendInto may leave in the queue.
+const (
+	noRoom   = 0
+	gapRoom  = 500 // for a gap, and not for a frame
+	fullRoom = 1 << 20
+)
+
+// sendInto sends a frame a second later, while the queue has that many bytes of room, and returns when it was read.
+func sendInto(f *feed, srv *polygontest.Server, room int64) time.Time {
+	<-time.After(time.Second)
+	q := f.queue.(*memory)
+	q.mu.Lock()
+	q.maxBytes = q.bytes + room
+	q.mu.Unlock()
+	srv.Send([]byte(`[{"ev":"A","sym":"X","s":1}` + strings.Repeat(" ", 1000) + `]`))
+	synctest.Wait()
+	return time.Now()
+}
+
+// TestFullQueueIsKnownInTime: whenever the bridge dies, what the queue has refused is in a gap of the queue, or so short before the last
+// frame that the gap of the restart has it.
+func TestFullQueueIsKnownInTime(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		takes   func(second int) bool
+		refuses int64 // room
+	}{
+		{"refuses for long", func(second int) bool { return second == 0 || second == 119 }, noRoom},
+		{"refuses for long, and takes gaps", func(second int) bool { return second == 0 || second == 119 }, gapRoom},
+		{"takes and refuses by turns", func(second int) bool { return second%3 == 0 }, noRoom},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := polygontest.NewUnstartedServer(polygontest.Config{})
+				f, _ := startFeed(t, srv, "A.*")
+				if err := srv.WaitSubscribed(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				var refused []time.Time
+				var lastKept time.Time
+				for second := range 120 {
+					if tt.takes(second) {
+						lastKept = sendInto(f, srv, fullRoom)
+					} else {
+						refused = append(refused, sendInto(f, srv, tt.refuses))
+					}
+				}
+				gaps, _ := gapsIn(t, f.queue)
+				for _, at := range refused {
+					if at.Before(lastKept.Add(-beforeGap)) && !slices.ContainsFunc(gaps[1:], func(g gap) bool {
+						return !at.Before(g.From) && !at.After(g.To)
+					}) {
+						t.Errorf("refused %v before the last frame, and in none of %d gaps", lastKept.Sub(at), len(gaps)-1)
+					}
+				}
+				if most := 120/int(longestFull.Seconds()) + 1; len(gaps) > most {
+					t.Errorf("%d gaps, want %d at most", len(gaps), most)
+				}
+			})
+		})
+	}
 }
