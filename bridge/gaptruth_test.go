@@ -10,10 +10,8 @@ import (
 
 // checkGaps compares the records of gaps with the tape. Each is whole. What the stream lacks of the tape was missed in one of
 // them, so that it will be asked for. None is of a time in which what was sent is in the stream.
-func (w *world) checkGaps(have map[string][]storedEvent) {
+func (w *world) checkGaps(gaps []gap, tape []missable) {
 	w.t.Helper()
-	gaps := w.readGaps(have["stocks.gap"])
-	tape := w.missable(have)
 	wrong := 0
 	report := func(format string, args ...any) {
 		if wrong++; wrong <= 10 {
@@ -21,11 +19,14 @@ func (w *world) checkGaps(have map[string][]storedEvent) {
 		}
 	}
 	for _, e := range tape {
-		if !e.stored && !e.revision && !slices.ContainsFunc(gaps, e.isOf) {
+		if !e.stored && !e.revision && !slices.ContainsFunc(gaps, func(g gap) bool { return w.knows(g, e) }) {
 			report("sent at %v in session %d, not stored, and of no gap: %s", e.at, e.Session, e.Raw)
 		}
 	}
 	for _, g := range gaps {
+		if w.tight { // takes and refuses by turns
+			break
+		}
 		if ofMarket(g) || g.Reason == reasonRestart && w.forgot {
 			continue // it may begin long before: when what is stored came is not known any more
 		}

@@ -15,7 +15,7 @@ type move struct {
 var moves = []move{
 	{"N frames are sent", 30, whileBridge(up, stopped), nil, (*world).send},
 	{"what was sent is read", 5, whileBridge(up), nil, do((*world).awaitRead)},
-	{"what was read is on disk", 5, func(now *situation) bool { return now.bridge == up && now.disk && !now.noSpace }, nil, do((*world).awaitSpooled)},
+	{"what was read is on disk", 5, func(now *situation) bool { return now.spools() && !now.tight }, nil, do((*world).awaitSpooled)},
 	{"what was read is stored", 5, (*situation).stores, nil, do((*world).awaitStored)},
 
 	{"the bridge is killed", 5, whileBridge(up, stopped), (*situation).bridgeEnds, do((*world).killBridge)},
@@ -40,12 +40,12 @@ var moves = []move{
 	{"the stream is full", 3, (*situation).stores, func(now *situation) { now.full = true }, onBus((*bus).fill)},
 	{"the stream has room", 10, func(now *situation) bool { return now.full && now.quorate() }, func(now *situation) { now.full = false }, onBus((*bus).widen)},
 
-	{"the bridge's disk is full", 3, func(now *situation) bool { return now.bridge == up && now.disk && !now.noSpace }, func(now *situation) { now.noSpace = true }, do((*world).fillDisk)},
+	{"the bridge's disk is full", 3, (*situation).spools, func(now *situation) { now.noSpace = true }, do((*world).fillDisk)},
 	{"the bridge's disk has room", 10, func(now *situation) bool { return now.bridge == up && now.noSpace }, func(now *situation) { now.noSpace = false }, do((*world).widenDisk)},
 
-	{"the server's disk is copied", 3, func(now *situation) bool { return len(now.servers) == 1 && now.servers[0] == up }, func(now *situation) { now.storeKept = true }, onBus((*bus).keep)},
+	{"the server's disk is copied", 3, mayCopyServer, func(now *situation) { now.storeKept = true }, onBus((*bus).keep)},
 	{"the server is taken back to the copy of its disk", 6, mayTakeServerBack, serverIs(up), do((*world).takeServerBack)},
-	{"the bridge's disk is copied", 3, func(now *situation) bool { return now.bridge == up && now.disk && !now.noSpace }, func(now *situation) { now.spoolKept = true }, do((*world).keepSpool)},
+	{"the bridge's disk is copied", 3, func(now *situation) bool { return now.spools() && !now.tight }, func(now *situation) { now.spoolKept = true }, do((*world).keepSpool)},
 	{"the bridge is taken back to the copy of its disk", 4, func(now *situation) bool { return now.spoolKept }, (*situation).bridgeEnds, do((*world).takeBridgeBack)},
 }
 
@@ -53,6 +53,11 @@ var moves = []move{
 // twice, and too late for servers that forget ids at once.
 func mayPauseServer(now *situation) bool {
 	return now.servers[now.server] == up && (len(now.servers) == 1 || !now.brief)
+}
+
+// mayCopyServer: what the server lacks when it is taken back, a tight queue has not kept.
+func mayCopyServer(now *situation) bool {
+	return len(now.servers) == 1 && now.servers[0] == up && !now.tight
 }
 
 // mayTakeServerBack: what the server then lacks, the bridge has on disk, or in memory and sends it again at once.

@@ -23,6 +23,9 @@ import (
 // The tests kill real processes. They start their own binary again, which then is what processVar says.
 const processVar = "BRIDGETEST_PROCESS"
 
+// queueVar bounds the queue of a bridge to a number of bytes, fewer than may be configured.
+const queueVar = "BRIDGETEST_QUEUE_MAX_BYTES"
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(processVar) {
 	case "bridge":
@@ -48,6 +51,12 @@ func bridgeMain() {
 	context.AfterFunc(ctx, stop)
 	_ = os.Unsetenv(processVar)
 	cfg, err := Load()
+	if n, _ := strconv.ParseInt(os.Getenv(queueVar), 10, 64); n > 0 {
+		cfg.SpoolMaxBytes = n
+		if cfg.DataDir == "" {
+			cfg.QueueMaxBytes = n // otherwise it is for when the disk takes nothing
+		}
+	}
 	if err == nil {
 		err = Run(ctx, cfg, Options{Logger: NewLogger(os.Stderr, cfg.LogLevel, cfg.LogFormat), Registerer: prometheus.NewRegistry()})
 	}

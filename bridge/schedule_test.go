@@ -13,6 +13,7 @@ type schedule struct {
 	replicas  int           // servers that hold the stream: one, or a cluster of three
 	disk      bool          // the queue is on disk
 	brief     bool          // the servers' memory of ids is at its least, and the vendor repeats nothing
+	tight     bool          // the queue is so small that an outage fills it; the vendor repeats nothing
 	drain     time.Duration // how long a bridge that is asked to stop may take
 	symbols   int
 	perSecond int // second bars of a second of the market
@@ -45,6 +46,7 @@ func newSchedule(seed uint64) *schedule {
 	if rng.IntN(6) == 0 {
 		s.replicas = 3
 	}
+	s.tight = rng.IntN(5) == 0
 	now := newSituation(s)
 	for range 12 + rng.IntN(24) {
 		m := now.draw(rng)
@@ -59,8 +61,8 @@ func newSchedule(seed uint64) *schedule {
 
 func (s *schedule) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: servers %d, queue on disk %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
-		s.seed, s.replicas, s.disk, s.brief, s.drain, s.symbols)
+	fmt.Fprintf(&b, "seed %d: servers %d, queue on disk %v, tight %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
+		s.seed, s.replicas, s.disk, s.tight, s.brief, s.drain, s.symbols)
 	for i, st := range s.steps {
 		fmt.Fprintf(&b, "  %2d %s\n", i+1, st)
 	}
@@ -133,6 +135,9 @@ func (now *situation) quorate() bool {
 	}
 	return 2*n > len(now.servers)
 }
+
+// spools reports whether what the bridge reads gets into the files of its queue, unless that is full.
+func (now *situation) spools() bool { return now.bridge == up && now.disk && !now.noSpace }
 
 // bridgeEnds notes that the process is gone, and with it the limit of what it may write.
 func (now *situation) bridgeEnds() { now.bridge, now.noSpace = down, false }

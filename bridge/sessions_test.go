@@ -44,16 +44,22 @@ func (w *world) enter(session int) {
 	if session == w.session {
 		return
 	}
-	eventually(w.t, "the frames that were read are counted", func() error {
-		n, err := w.metric("bridge_frames_received_total")
-		if err == nil && w.session > 0 {
-			w.read[w.session] = n - w.before
-		}
-		w.before = n
-		return err
-	})
+	eventually(w.t, "the frames that were read are counted", w.count)
+	w.before += w.read[w.session]
 	w.session = session
 	w.vendor.plan()
+}
+
+// count notes how much of the session was read, and how much of that the queue has refused.
+func (w *world) count() error {
+	n, err := w.metric("bridge_frames_received_total")
+	if err != nil {
+		return err
+	}
+	refused, err := w.metric("bridge_frames_dropped_total") // not before the other: those are to be among them
+	w.hasRead(w.session, n-w.before)
+	w.refused[w.first] = refused
+	return err
 }
 
 func (w *world) awaitVendor(what string, enough func(polygontest.Stats) bool) {

@@ -37,7 +37,7 @@ func newVendor(t *testing.T, s *schedule) *vendor {
 	t.Cleanup(v.Close)
 	oddities := polygontest.Typical()
 	oddities.Corrected, oddities.Repeated = .2, .1
-	if s.brief {
+	if s.brief || s.tight {
 		oddities.Repeated = 0
 	}
 	market := polygontest.Market{
