@@ -50,7 +50,8 @@
 //
 // Around it:
 //
-//   - config.go, environment.go, natsconfig.go: the settings; settings.go: the table of them; secret.go
+//   - config.go, environment.go, natsconfig.go: the settings; settings.go: the table of them; secret.go;
+//     nearest.go: what was meant by a misspelt name
 //   - log.go, metrics.go, observe.go, health.go, version.go: what can be seen from outside
 //
 // It does not decode events, and fills gaps with bars only: nothing else can be asked for.

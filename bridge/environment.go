@@ -138,33 +138,11 @@ func misspelt(environ []string) (problems []error) {
 		if !ours || value == "" || slices.Contains(names, name) || ofKubernetes.MatchString(name) {
 			continue
 		}
-		nearest := slices.MinFunc(names, func(a, b string) int { return distance(name, a) - distance(name, b) })
 		hint := "`bridge help` lists all settings"
-		if distance(name, nearest) <= len(name)/3 {
+		if nearest := Nearest(name, names); nearest != "" {
 			hint = "did you mean " + nearest + "?"
 		}
 		problems = append(problems, fmt.Errorf("%s is no setting of the bridge: %s", name, hint))
 	}
 	return problems
-}
-
-// distance is the least number of letters to insert, remove or change that makes b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -53,12 +53,18 @@ func commands() []command {
 
 // find returns the command of that name, or a *usageError.
 func find(name string) (command, error) {
+	var names []string
 	for _, c := range commands() {
 		if c.name == name {
 			return c, nil
 		}
+		names = append(names, c.name)
 	}
-	return command{}, &usageError{fmt.Sprintf("there is no command %q", name)}
+	hint := ""
+	if nearest := bridge.Nearest(name, names); nearest != "" {
+		hint = "; did you mean " + nearest + "?"
+	}
+	return command{}, &usageError{fmt.Sprintf("there is no command %q%s", name, hint)}
 }
 
 // writeUsage writes how to call the command, which each says itself when it is asked with -h; without a name, how to
@@ -86,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch name {
 	case "-h", "-help", "--help":
 		name = "help"
-	case "-version", "--version":
+	case "-v", "-version", "--version":
 		name = "version"
 	}
 	c, err := find(name)

@@ -124,8 +124,8 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"demmo"}, `no command "demmo"`},
-		{[]string{"-config", "x"}, `no command "-config"`},
+		{[]string{"demmo"}, "no command \"demmo\"; did you mean demo?\n"},
+		{[]string{"-config", "x"}, "no command \"-config\"\n"},
 		{[]string{"version", "now"}, "what is now?"},
 		{[]string{"help", "demmo"}, `no command "demmo"`},
 		{[]string{"help", "demo", "now"}, "what is now?"},
@@ -188,7 +188,7 @@ func TestHelpShowsCommandsAndSettings(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	for _, arg := range []string{"version", "--version"} {
+	for _, arg := range []string{"version", "-v", "--version"} {
 		if code, stdout, _ := call(t, arg); code != 0 || !strings.HasPrefix(stdout, "bridge "+bridge.Version()+", go1.") {
 			t.Errorf("%s: got %d, %q", arg, code, stdout)
 		}
