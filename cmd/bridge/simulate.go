@@ -61,6 +61,11 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	if done, err := parseFlags(flags, args, stdout); done || err != nil {
 		return err
 	}
+	given := false
+	flags.Visit(func(f *flag.Flag) { given = given || f.Name == "rate" })
+	if !given {
+		s.rate = min(s.rate, s.symbols)
+	}
 	if err := s.check(); err != nil {
 		return err
 	}
