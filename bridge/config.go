@@ -197,7 +197,7 @@ func (p *parser) size(name, value string, least int64) int64 {
 	if err != nil {
 		p.problem(fmt.Errorf("%s=%q is no size: want bytes or a number with a unit, as in 512MiB or 20GiB", name, value))
 	} else if n < least {
-		p.problem(fmt.Errorf("%s=%s is too small: at least %dMiB", name, value, least>>20))
+		p.problem(fmt.Errorf("%s=%s is too small: at least %s", name, value, formatSize(least)))
 	}
 	return n
 }
@@ -219,16 +219,18 @@ func (p *parser) oneOf(name, value string, allowed ...string) string {
 	return allowed[0]
 }
 
+var sizeUnits = []struct {
+	suffix string
+	bytes  int64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+}
+
 // parseSize reads a number of bytes: 1048576, 512MiB, 20GiB, 1GB.
 func parseSize(text string) (int64, error) {
 	unit := int64(1)
-	for _, u := range []struct {
-		suffix string
-		bytes  int64
-	}{
-		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-		{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
-	} {
+	for _, u := range sizeUnits {
 		if number, ok := strings.CutSuffix(text, u.suffix); ok {
 			text, unit = strings.TrimSpace(number), u.bytes
 			break
@@ -242,6 +244,17 @@ func parseSize(text string) (int64, error) {
 		return 0, strconv.ErrRange
 	}
 	return n * unit, nil
+}
+
+// formatSize writes a number of bytes as parseSize reads it, in the largest unit of which it is a multiple.
+func formatSize(n int64) string {
+	suffix, unit := "", int64(1)
+	for _, u := range sizeUnits {
+		if n%u.bytes == 0 && u.bytes > unit {
+			suffix, unit = u.suffix, u.bytes
+		}
+	}
+	return strconv.FormatInt(n/unit, 10) + suffix
 }
 
 // HTTPAddr reads from the environment where a bridge beside this process serves its health, and nothing else.

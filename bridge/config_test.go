@@ -371,6 +371,12 @@ func TestParseSize(t *testing.T) {
 		if got, err := parseSize(text); got != want || err != nil {
 			t.Errorf("%q: got %d, %v, want %d", text, got, err, want)
 		}
+		if again, err := parseSize(formatSize(want)); again != want || err != nil {
+			t.Errorf("%d is written as %q, which is read as %d, %v", want, formatSize(want), again, err)
+		}
+	}
+	if got := formatSize(20<<30) + " " + formatSize(1e9); got != "20GiB 1GB" {
+		t.Errorf("got %q, want whole sizes in their own unit", got)
 	}
 	for _, text := range []string{"", "x", "1.5GiB", "-1", "8388608TiB", "9223372036854775808", "1gib", "GiB"} {
 		if got, err := parseSize(text); err == nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -46,5 +47,32 @@ func TestStreamIsNotChangedInSilence(t *testing.T) {
 	}
 	if again, err := openStream(t.Context(), js, cfg); err != nil || again == nil {
 		t.Errorf("the mended stream is refused: %v", err)
+	}
+}
+
+// A stream that cannot be had names the remedy, and whether only another setting can help.
+func TestOpenStreamExplains(t *testing.T) {
+	t.Parallel()
+	alone := startNATS(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
+	for _, tt := range []struct {
+		name, url string
+		set       func(*Config)
+		want      string
+		fatal     bool
+	}{
+		{"no room", alone, func(c *Config) { c.StreamMaxBytes = 1 << 60 }, "BRIDGE_STREAM_MAX_BYTES=1048576TiB", true},
+		{"no cluster", alone, func(c *Config) { c.StreamReplicas = 3 }, "BRIDGE_STREAM_REPLICAS=3 needs a cluster", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig(tt.url)
+			tt.set(&cfg)
+			_, err := openStream(t.Context(), connect(t, tt.url), cfg)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q in it", err, tt.want)
+			}
+			if got := ExitCode(err) == 2; got != tt.fatal {
+				t.Errorf("%v: needs another setting %v, want %v", err, got, tt.fatal)
+			}
+		})
 	}
 }

@@ -149,7 +149,7 @@ func explainCreate(ctx context.Context, js jetstream.JetStream, want jetstream.S
 	case codeReplicasNeedCluster:
 		return &ConfigError{fmt.Errorf("create stream %s: BRIDGE_STREAM_REPLICAS=%d needs a cluster of NATS servers, and NATS_URL names a single one: set it to 1", want.Name, want.Replicas)}
 	case codeStorageExceeded, codeInsufficient, codeMemoryExceeded, codeAccountExceeded:
-		return &ConfigError{fmt.Errorf("create stream %s: the server has no room for BRIDGE_STREAM_MAX_BYTES=%d with BRIDGE_STREAM_REPLICAS=%d: lower it, or raise the server's JetStream limits (%w)", want.Name, want.MaxBytes, want.Replicas, err)}
+		return &ConfigError{fmt.Errorf("create stream %s: the server has no room for BRIDGE_STREAM_MAX_BYTES=%s with BRIDGE_STREAM_REPLICAS=%d: lower it, free disk space, or raise the server's JetStream limits (%w)", want.Name, formatSize(want.MaxBytes), want.Replicas, err)}
 	}
 	return explainStream(fmt.Errorf("create stream %s: %w", want.Name, err))
 }
