@@ -62,6 +62,7 @@ func TestOpenStreamExplains(t *testing.T) {
 	}{
 		{"no room", alone, func(c *Config) { c.StreamMaxBytes = 1 << 60 }, "BRIDGE_STREAM_MAX_BYTES=1048576TiB", true},
 		{"no cluster", alone, func(c *Config) { c.StreamReplicas = 3 }, "BRIDGE_STREAM_REPLICAS=3 needs a cluster", true},
+		{"no JetStream", startNATS(t, &server.Options{}), func(*Config) {}, "nats-server -js", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := testConfig(tt.url)

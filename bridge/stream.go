@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -156,8 +157,11 @@ func explainCreate(ctx context.Context, js jetstream.JetStream, want jetstream.S
 
 // explainStream adds the remedy where JetStream itself is missing.
 func explainStream(err error) error {
-	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return &ConfigError{fmt.Errorf("%w: start the server at NATS_URL with JetStream (nats-server -js)", err)}
+	case errors.Is(err, nats.ErrNoResponders): // which does not tell the two apart
+		return fmt.Errorf("%w: has the server JetStream (nats-server -js), or does its cluster elect a leader?", err)
 	}
 	return err
 }
