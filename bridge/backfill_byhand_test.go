@@ -62,6 +62,54 @@ func TestBackfillByHand(t *testing.T) {
 	}
 }
 
+// TestBackfillHidesNoGap: where every symbol's last bar is one from REST, a bridge that starts still knows when the feed was last
+// known to stream, however old or new those bars are.
+func TestBackfillHidesNoGap(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		from, to int // seconds
+	}{
+		{"a time before", -40, -20},
+		{"a part of the gap", 10, 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newNATS(t).up()
+			srv := polygontest.NewServer(polygontest.Config{REST: polygontest.REST{Keep: 2 * time.Hour}})
+			t.Cleanup(srv.Close)
+			cfg := testConfig(s.url)
+			cfg.FeedURL, cfg.APIKey, cfg.RESTURL = srv.URL, NewSecret("secret-key"), srv.RESTURL
+			stopped := time.Now().Add(-30 * time.Minute).Truncate(time.Second)
+			at := func(second int) time.Time { return stopped.Add(time.Duration(second) * time.Second) }
+			d := startDelivery(t, cfg)
+			for i := -60; i < 60; i++ {
+				for _, symbol := range []string{"AAPL", "BRK.B"} {
+					start := at(i).UnixMilli()
+					frame := fmt.Appendf(nil, `[{"ev":"A","sym":%q,"v":7,"o":1,"c":1,"h":1,"l":1,"s":%d,"e":%d}]`, symbol, start, start+1000)
+					srv.Past(frame)
+					if i == -50 || i == -1 && symbol == "AAPL" {
+						put(t, d.q, kindFrame, frame)
+					}
+				}
+			}
+			d.finish()
+			got, err := Backfill(t.Context(), cfg, BackfillOptions{From: at(tt.from), To: at(tt.to), Logger: quiet(t)})
+			if err != nil || got.Published < 20 {
+				t.Fatalf("got %+v, %v, want bars behind the feed's", got, err)
+			}
+			d = startDelivery(t, cfg)
+			put(t, d.q, kindGap, newGap(cfg, reasonRestart, time.Time{}, time.Now()).encode())
+			d.finish()
+			all := readStream(t, s.url, "STOCKS")
+			g, err := parseGap(all[len(all)-1].Data())
+			if err != nil || !g.From.Equal(stopped) {
+				t.Errorf("got a gap from %v, %v, want it from %v, when the feed's newest bar ended", g.From, err, stopped.UTC())
+			}
+		})
+	}
+}
+
 // TestBackfillRefuses what makes no sense, and what is the running bridge's to fill, before anything is connected to.
 func TestBackfillRefuses(t *testing.T) {
 	cfg := testConfig("nats://127.0.0.1:1")

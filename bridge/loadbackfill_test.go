@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"bridge/bridge/internal/spool"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // gapTime is when the gaps of these tests were.
@@ -309,6 +312,42 @@ func TestLastBar(t *testing.T) {
 		if got := p.lastBar(tt.last); !got.Equal(tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestLastOfFeedIsFarBack: what the feed sent last is found behind any number of bars from REST.
+func TestLastOfFeedIsFarBack(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	cfg := testConfig(s.url)
+	js := connect(t, s.url)
+	stream, err := js.CreateStream(t.Context(), streamConfig(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish := func(symbol string, start int, source ...string) {
+		m := nats.NewMsg("stocks.agg." + symbol)
+		m.Header = nats.Header{jetstream.MsgIDHeader: {fmt.Sprintf("A.%s.%d.0", symbol, start)}, headerSource: source}
+		if err := js.Conn().PublishMsg(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("OLD", 1)
+	publish("X", 2)
+	publish("X", 3)
+	for i := range 12_000 {
+		publish("X", i, "rest")
+		publish("Y", i, "rest")
+	}
+	stored(t, s.url, 24_003)
+	last, err := lastMessages(t.Context(), stream, "stocks.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := loading(t)
+	feed, err := p.lastOfFeed(t.Context(), stream, last)
+	if err != nil || len(feed) != 2 || feed["stocks.agg.OLD"].id != "A.OLD.1.0" || feed["stocks.agg.X"].id != "A.X.3.0" {
+		t.Errorf("got %v, %v, want the bars of the feed", feed, err)
 	}
 }
 

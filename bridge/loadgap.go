@@ -1,10 +1,13 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"bridge/bridge/internal/spool"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // loadGap routes a gap that the feed has put into the queue.
@@ -60,6 +63,39 @@ func (p *publisher) publishGap(g gap, r *loaded) {
 	m.raw, m.id, m.record = g.encode(), g.messageID(), r
 	r.pending++
 	p.enqueue(p.lane([]byte(gapSubject(p.cfg.Market))), m)
+}
+
+// lastOfFeed returns the last messages without bars from REST. Those say nothing of when the feed streamed, and may stand behind all that
+// it has sent, by hand of any time; so the newest of what it has sent is looked for, from the end of the stream backwards.
+func (p *publisher) lastOfFeed(ctx context.Context, stream jetstream.Stream, last map[string]lastMessage) (map[string]lastMessage, error) {
+	feed := make(map[string]lastMessage, len(last))
+	seen, end := uint64(0), uint64(0) // the last bar of the feed that is known, and the last one from REST
+	for subject, m := range last {
+		switch {
+		case m.rest:
+			end = max(end, m.seq)
+			continue
+		case kindOf(p.market, subject).Aggregate():
+			seen = max(seen, m.seq)
+		}
+		feed[subject] = m
+	}
+	found := false
+	for n, begin := uint64(10_000), end; begin > seen && !found; n *= 10 {
+		begin = end - min(n, end-seen)
+		err := upTo(ctx, end, func() (highest uint64, err error) {
+			return readHeaders(ctx, stream, fromSequence(begin+1).consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) (more bool) {
+				if of := lastMessageOf(m, at); !of.rest && kindOf(p.market, m.Subject()).Aggregate() {
+					feed[m.Subject()], found = of, true
+				}
+				return true
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return feed, nil
 }
 
 // lastBar is when the feed was last known to stream by what the stream has: when the newest bar's window ended, since what was read may

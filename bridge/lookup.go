@@ -57,9 +57,14 @@ func storedIDs(ctx context.Context, stream jetstream.Stream, from since, left *l
 
 // lastMessage is the last message of a subject.
 type lastMessage struct {
-	id  string
-	seq uint64
-	at  time.Time // when it was stored, by the server's clock
+	id   string
+	seq  uint64
+	at   time.Time // when it was stored, by the server's clock
+	rest bool      // it is a bar from REST
+}
+
+func lastMessageOf(m jetstream.Msg, at *jetstream.MsgMetadata) lastMessage {
+	return lastMessage{m.Headers().Get(jetstream.MsgIDHeader), at.Sequence.Stream, at.Timestamp, m.Headers().Get(headerSource) != ""}
 }
 
 // lastMessages returns the last message of every subject that matches the filter.
@@ -68,7 +73,7 @@ func lastMessages(ctx context.Context, stream jetstream.Stream, filter string) (
 	err := upToDate(ctx, stream, func(uint64) (highest uint64, err error) {
 		policy := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: filter}
 		return readHeaders(ctx, stream, policy, func(m jetstream.Msg, at *jetstream.MsgMetadata) (more bool) {
-			last[m.Subject()] = lastMessage{m.Headers().Get(jetstream.MsgIDHeader), at.Sequence.Stream, at.Timestamp}
+			last[m.Subject()] = lastMessageOf(m, at)
 			return true
 		})
 	})

@@ -176,7 +176,11 @@ func (p *publisher) learn(ctx context.Context, stream jetstream.Stream) error {
 	if err != nil {
 		return err
 	}
-	p.streamed = p.lastBar(last)
+	feed, err := p.lastOfFeed(ctx, stream, last)
+	if err != nil {
+		return err
+	}
+	p.streamed = p.lastBar(feed)
 	if err := p.resumeGaps(ctx, stream, last[gapSubject(p.market)].seq); err != nil {
 		return err
 	}
