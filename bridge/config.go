@@ -209,6 +209,7 @@ func (p *parser) level(name, value string) slog.Level {
 	return level
 }
 
+// oneOf returns the value, or "" for one that is not allowed.
 func (p *parser) oneOf(name, value string, allowed ...string) string {
 	for _, a := range allowed {
 		if value == a {
@@ -216,7 +217,7 @@ func (p *parser) oneOf(name, value string, allowed ...string) string {
 		}
 	}
 	p.problem(fmt.Errorf("%s=%q: want %s or %s", name, value, strings.Join(allowed[:len(allowed)-1], ", "), allowed[len(allowed)-1]))
-	return allowed[0]
+	return ""
 }
 
 var sizeUnits = []struct {

@@ -214,6 +214,9 @@ func TestLoadProblems(t *testing.T) {
 		{"POLYGON_API_KEY_FIEL", "X", "did you mean POLYGON_API_KEY_FILE?"},
 		{"BRIDGE_SOMETHING_ELSE_ALTOGETHER", "X", "bridge help"},
 		{"POLYGON_API_KEY_FILE", "/nowhere", "/nowhere"},
+		{"POLYGON_API_KEY_FILE", "/", "/"},
+		{"POLYGON_API_KEY_FILE", writeFile(t, "\n"), "is empty"},
+		{"POLYGON_API_KEY_FILE", writeFile(t, "key\nanother\n"), "more than one line"},
 		{"NATS_URL", "http://host", "want nats, tls, ws or wss"},
 		{"NATS_URL", "nats://", "want nats://host:4222"},
 		{"NATS_USER", "u", "NATS_PASSWORD is not"},
@@ -239,6 +242,9 @@ func TestLoadProblems(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), tt.name) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %q, want %s and %q in it", err, tt.name, tt.want)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %q, want one problem", err)
 			}
 			if ExitCode(err) != 2 {
 				t.Errorf("got exit code %d, want 2", ExitCode(err))

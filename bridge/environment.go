@@ -78,7 +78,8 @@ func readEnvironment() (environment, error) {
 	return env, errors.Join(append(problems, misspelt(os.Environ())...)...)
 }
 
-// readSecret completes a secret from the file that NAME_FILE names, as containers hand secrets over.
+// readSecret completes a secret from the file that NAME_FILE names, as containers hand secrets over. After an error
+// it is set to something, so that nobody complains of its absence as well.
 func readSecret(secret *Secret, name string) error {
 	file := os.Getenv(name + "_FILE")
 	switch {
@@ -87,13 +88,18 @@ func readSecret(secret *Secret, name string) error {
 	case !secret.IsZero():
 		return fmt.Errorf("%s and %[1]s_FILE are both set: keep one", name)
 	}
+	*secret = NewSecret("unknown")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("%s_FILE: %w", name, err)
 	}
-	*secret = NewSecret(strings.TrimRight(string(text), "\r\n"))
-	if secret.IsZero() {
+	switch line := strings.TrimRight(string(text), "\r\n"); {
+	case line == "":
 		return fmt.Errorf("%s_FILE: %s is empty", name, file)
+	case strings.ContainsAny(line, "\r\n"):
+		return fmt.Errorf("%s_FILE: %s has more than one line: want the secret alone", name, file)
+	default:
+		*secret = NewSecret(line)
 	}
 	return nil
 }
