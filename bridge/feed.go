@@ -218,5 +218,5 @@ func explainAuth(err error) error {
 	if errors.Is(err, polygon.ErrNoWebSocketAccess) {
 		return fmt.Errorf("%w: POLYGON_API_KEY needs a plan with WebSocket access, or POLYGON_URL another market", err)
 	}
-	return fmt.Errorf("%w: check POLYGON_API_KEY", err)
+	return fmt.Errorf("%w: check POLYGON_API_KEY, or the file that POLYGON_API_KEY_FILE names", err)
 }

@@ -133,6 +133,9 @@ func (c *Conn) awaitStatus(ctx context.Context, want string, said map[string]boo
 		if errors.Is(err, errDeadline) {
 			return fmt.Errorf("await %s: no answer in %s: %w", want, answerTimeout, ErrSilent)
 		}
+		if _, refused := errors.AsType[*StatusError](err); refused {
+			return err // the feed's own words need no others
+		}
 		if err != nil {
 			return fmt.Errorf("await %s: %w", want, err)
 		}

@@ -57,6 +57,9 @@ func TestDial(t *testing.T) {
 			if !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
+			if said, ok := errors.AsType[*StatusError](err); ok && err.Error() != said.Error() {
+				t.Errorf("got %q, want the feed's words alone: %q", err, said)
+			}
 			if c != nil {
 				c.Close()
 			}

@@ -248,7 +248,7 @@ func TestBackfillThatCannotBe(t *testing.T) {
 		{"left over", nil, append(p.backfill(), "AAPL"), 2, []string{"what is AAPL?", "usage:"}},
 		{"no tickers in the stream", nil, []string{"backfill", "-from", p.from, "-to", p.to}, 1, []string{"no ticker is known", "the stream has none"}},
 		{"no key", map[string]string{"POLYGON_API_KEY": ""}, p.backfill(), 2, []string{"POLYGON_API_KEY is not set"}},
-		{"wrong key", map[string]string{"POLYGON_API_KEY": "wr0ng-key"}, p.backfill(), 2, []string{"key refused", "Unknown API Key", "check POLYGON_API_KEY"}},
+		{"wrong key", map[string]string{"POLYGON_API_KEY": "wr0ng-key"}, p.backfill(), 2, []string{"key refused", "Unknown API Key", "check POLYGON_API_KEY", "POLYGON_API_KEY_FILE"}},
 		{"no REST there", map[string]string{"POLYGON_REST_URL": "http://" + freeAddr(t)}, p.backfill(), 1, []string{"connection refused", "POLYGON_REST_URL"}},
 		{"REST URL is none", map[string]string{"POLYGON_REST_URL": "api.massive.com"}, p.backfill(), 2, []string{"POLYGON_REST_URL"}},
 		{"no NATS there", map[string]string{"NATS_URL": "nats://" + freeAddr(t)}, p.backfill(), 1, []string{"NATS_URL", "nobody answers"}},
