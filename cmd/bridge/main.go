@@ -104,9 +104,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_ = c.writeUsage(ctx, stderr)
 		return 2
 	}
-	if code := bridge.ExitCode(err); code != 0 {
+	code := bridge.ExitCode(err)
+	if _, logged := errors.AsType[*loggedError](err); code != 0 && !logged {
 		fmt.Fprintf(stderr, "bridge: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nbridge: "))
-		return code
 	}
-	return 0
+	return code
 }

@@ -203,6 +203,24 @@ func TestWrongSettingsExitWithTwo(t *testing.T) {
 	}
 }
 
+// The last line is for those who read the lines before: a program in JSON, a person in text.
+func TestGivingUpIsInTheLogsFormat(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for format, want := range map[string]string{
+		"json": `^{"time":"[^"]+","level":"ERROR","msg":"bridge gave up","err":".*BRIDGE_HTTP_ADDR.*"}\n$`,
+		"text": `^bridge: .*BRIDGE_HTTP_ADDR.*\n$`,
+	} {
+		setenv(t, map[string]string{"POLYGON_API_KEY": "k", "BRIDGE_HTTP_ADDR": l.Addr().String(), "BRIDGE_LOG_FORMAT": format})
+		if code, _, stderr := call(t); code != 2 || !regexp.MustCompile(want).MatchString(stderr) {
+			t.Errorf("%s: got %d, %q; want 2 and one line like %s", format, code, stderr, want)
+		}
+	}
+}
+
 func TestHealthcheckThatCannotBe(t *testing.T) {
 	setenv(t, map[string]string{"BRIDGE_HTTP_ADDR": "off"})
 	if code, _, stderr := call(t, "healthcheck"); code != 2 || !strings.Contains(stderr, "BRIDGE_HTTP_ADDR") {
