@@ -72,6 +72,7 @@ func explainNATS(cfg NATSConfig, err error) error {
 		remote   *net.OpError
 		notTLS   tls.RecordHeaderError
 		dns      *net.DNSError
+		timeout  net.Error
 	)
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked),
@@ -80,7 +81,11 @@ func explainNATS(cfg NATSConfig, err error) error {
 	case errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &verify):
 		return &ConfigError{fmt.Errorf("the certificate of %s is not trusted, check NATS_CA and the host name in NATS_URL: %w", cfg.URL, err)}
 	case errors.Is(err, nats.ErrSecureConnWanted), errors.As(err, &notTLS):
-		return &ConfigError{fmt.Errorf("%s speaks no TLS, unset NATS_CA and NATS_CERT or take another server: %w", cfg.URL, err)}
+		remedy := "write nats:// instead of tls:// in NATS_URL"
+		if cfg.CA != "" || cfg.Cert != "" {
+			remedy = "unset NATS_CA and NATS_CERT"
+		}
+		return &ConfigError{fmt.Errorf("%s speaks no TLS, %s or take another server: %w", cfg.URL, remedy, err)}
 	case errors.Is(err, nats.ErrSecureConnRequired):
 		return &ConfigError{fmt.Errorf("%s requires TLS, write tls:// in NATS_URL: %w", cfg.URL, err)}
 	case errors.Is(err, nats.ErrTLS), errors.As(err, &remote) && remote.Op == "remote error":
@@ -89,6 +94,8 @@ func explainNATS(cfg NATSConfig, err error) error {
 		return fmt.Errorf("%s refused the TLS handshake, check NATS_CERT and NATS_KEY: %w", cfg.URL, err)
 	case errors.As(err, &dns):
 		return fmt.Errorf("connect to NATS_URL=%s: %w", cfg.URL, dns)
+	case errors.Is(err, nats.ErrNoInfoReceived), errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("connect to NATS_URL=%s: is this a NATS server? %w", cfg.URL, err)
 	case errors.Is(err, nats.ErrNoServers):
 		return fmt.Errorf("connect to NATS_URL=%s: nobody answers there; is the server running, with JetStream?", cfg.URL)
 	}

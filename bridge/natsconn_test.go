@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"strings"
@@ -125,6 +126,7 @@ func TestDialNATSLogsIn(t *testing.T) {
 
 // Every refusal names the setting that is wrong, and shows no secret.
 func TestDialNATSExplains(t *testing.T) {
+	t.Parallel()
 	_, seed := userKey(t)
 	cert, certFile, keyFile := certificate(t)
 	_, strangeCert, strangeKey := certificate(t)
@@ -153,6 +155,9 @@ func TestDialNATSExplains(t *testing.T) {
 		{"certificate unknown", NATSConfig{URL: withTLS}, "NATS_CA", false, true},
 		{"other host name", NATSConfig{URL: strings.Replace(withTLS, "127.0.0.1", "localhost", 1), CA: certFile}, "NATS_CA", false, true},
 		{"no TLS there", NATSConfig{URL: open, CA: certFile}, "unset NATS_CA", false, true},
+		{"no TLS there for a tls URL", NATSConfig{URL: strings.Replace(open, "nats:", "tls:", 1)}, "write nats:// instead of tls://", false, true},
+		{"no NATS there", NATSConfig{URL: listen(t, "SSH-2.0-x\r\n")}, "is this a NATS server?", false, false},
+		{"silence there", NATSConfig{URL: listen(t, "")}, "is this a NATS server?", false, false},
 		{"no client certificate", NATSConfig{URL: mutual, CA: certFile}, "NATS_CERT", false, false},
 		{"strange client certificate", NATSConfig{URL: mutual, CA: certFile, Cert: strangeCert, Key: strangeKey}, "NATS_CERT", false, false},
 		{"key of another certificate", NATSConfig{URL: mutual, CA: certFile, Cert: strangeCert, Key: keyFile}, "NATS_CERT", false, true},
@@ -160,6 +165,7 @@ func TestDialNATSExplains(t *testing.T) {
 		{"no such host", NATSConfig{URL: "nats://host.invalid:4222"}, "host.invalid", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // silence takes its time
 			conn, err := dialNATS(tt.cfg)
 			if err == nil {
 				conn.Close()
@@ -180,6 +186,27 @@ func TestDialNATSExplains(t *testing.T) {
 			}
 		})
 	}
+}
+
+// listen returns the URL of a server that says the words to everyone, and nothing else.
+func listen(t *testing.T, words string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, words)
+			defer conn.Close()
+		}
+	}()
+	return "nats://" + l.Addr().String()
 }
 
 func first(a, _ string) string { return a }
