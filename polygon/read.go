@@ -161,8 +161,9 @@ func (c *Conn) fail(ctx context.Context, err error) error {
 	return c.err
 }
 
-// explain says why an operation of the library failed.
+// explain says why an operation of the library failed. Of an end by the feed it leaves out where the library was.
 func (c *Conn) explain(ctx context.Context, err error) error {
+	goodbye, said := errors.AsType[websocket.CloseError](err)
 	switch {
 	case c.dead.Load():
 		return ErrSilent
@@ -170,9 +171,13 @@ func (c *Conn) explain(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	case c.closed.Load():
 		return net.ErrClosed
-	case websocket.CloseStatus(err) == websocket.StatusPolicyViolation:
+	case goodbye.Code == websocket.StatusPolicyViolation:
 		// The feed sends it for one thing only, with an empty reason, when another connection has the key.
-		return fmt.Errorf("%w: %w", ErrMaxConnections, err)
+		return fmt.Errorf("%w: %w", ErrMaxConnections, goodbye)
+	case said:
+		return fmt.Errorf("the feed closed the connection: %w", goodbye)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("the feed closed the connection: %w", io.EOF)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package polygon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -74,13 +75,18 @@ func TestReadErrors(t *testing.T) {
 		}, ErrMaxConnections},
 		{"closed with 1008", func(p *peer) { p.ws.Close(websocket.StatusPolicyViolation, "") }, ErrMaxConnections},
 		{"dropped without a closing handshake", (*peer).drop, io.EOF},
+		{"closed", func(p *peer) { p.ws.Close(websocket.StatusGoingAway, "later") }, websocket.CloseError{Code: websocket.StatusGoingAway, Reason: "later"}},
 		{"cut in mid-frame", func(p *peer) { p.net.Write([]byte{0x81, 20, '['}); p.drop() }, io.ErrUnexpectedEOF},
 		{"too large a frame", func(p *peer) { p.send(strings.Repeat(" ", readLimit+1)); p.wait() }, websocket.ErrMessageTooBig},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := dial(t, serve(t, func(p *peer) { p.greet(); tt.script(p) }), DialOptions{})
-			if frame, err := c.Read(t.Context()); !errors.Is(err, tt.want) {
+			frame, err := c.Read(t.Context())
+			if !errors.Is(err, tt.want) {
 				t.Errorf("got %q and %v, want %v", frame, err, tt.want)
+			}
+			if strings.Contains(fmt.Sprint(err), "failed to get reader") {
+				t.Errorf("got %q, want what happened and not where the library was", err)
 			}
 		})
 	}
