@@ -23,10 +23,13 @@ func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// legible writes durations as people do, where JSON would have nanoseconds.
+// legible writes durations as people do, where JSON would have nanoseconds, and leaves out an error that there is not.
 func legible(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
+	switch {
+	case a.Value.Kind() == slog.KindDuration:
 		a.Value = slog.StringValue(a.Value.Duration().String())
+	case a.Value.Any() == nil:
+		return slog.Attr{}
 	}
 	return a
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -45,13 +46,14 @@ func TestLimiterLogsOnceAMinuteAndCounts(t *testing.T) {
 	})
 }
 
-// A person reads waits in either format.
-func TestDurationsAreLegible(t *testing.T) {
-	for format, want := range map[string]string{FormatJSON: `"wait":"1.25s"`, FormatText: "wait=1.25s"} {
+// A person reads waits in either format, and no error where there was none.
+func TestLogIsLegible(t *testing.T) {
+	for format, want := range map[string]string{FormatJSON: `"wait":"1.25s","err":"EOF"}`, FormatText: "wait=1.25s err=EOF"} {
 		var out bytes.Buffer
-		NewLogger(&out, slog.LevelInfo, format).Info("m", "wait", 1250*time.Millisecond)
-		if got := out.String(); !strings.Contains(got, want) {
-			t.Errorf("%s: got %q, want %s in it", format, got, want)
+		var none error
+		NewLogger(&out, slog.LevelInfo, format).Info("m", "err", none, "wait", 1250*time.Millisecond, "err", io.EOF)
+		if got := out.String(); !strings.HasSuffix(got, want+"\n") || strings.Contains(got, "nil") || strings.Contains(got, "null") {
+			t.Errorf("%s: got %q, want %s in it and no error but that", format, got, want)
 		}
 	}
 }

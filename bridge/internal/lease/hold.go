@@ -51,7 +51,7 @@ func Hold(ctx context.Context, opt Options, active func(context.Context, *Lease)
 			c.release(l)
 			return err
 		}
-		c.log.Warn("lease lost", "epoch", l.Epoch(), "err", context.Cause(l.Held()))
+		c.log.Warn("stepped down", "epoch", l.Epoch(), "err", context.Cause(l.Held()))
 		if ctx.Err() != nil {
 			return err
 		}
