@@ -208,9 +208,24 @@ func explainSession(err error) error {
 	case errors.Is(err, polygon.ErrNotEntitled):
 		return fmt.Errorf("%w: set POLYGON_URL to the delayed feed, wss://delayed.massive.com/stocks, or sign the agreements of the plan", err)
 	case errors.As(err, &dial):
-		return fmt.Errorf("%w: check POLYGON_URL and the network", err)
+		return fmt.Errorf("%w: %s", err, dialRemedy(dial))
 	}
 	return err
+}
+
+// dialRemedy says what to do about a feed that was not reached.
+func dialRemedy(err *polygon.DialError) string {
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "write ws:// instead of wss:// in POLYGON_URL, or check its host"
+	case err.StatusCode == http.StatusNotFound:
+		return "the host knows no such market, check the path of POLYGON_URL"
+	case err.StatusCode >= 500, err.StatusCode == http.StatusTooManyRequests:
+		return "the host is in trouble or busy, which passes unless POLYGON_URL is wrong"
+	case err.StatusCode != 0:
+		return "the host serves no feed there, check POLYGON_URL"
+	}
+	return "check POLYGON_URL and the network"
 }
 
 // explainAuth says which setting the vendor refused.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +116,27 @@ func TestFeedBackoff(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSessionsEndIsExplained: the remedy fits what has happened.
+func TestSessionsEndIsExplained(t *testing.T) {
+	answer := func(status int) *httptest.Server {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(srv.Close)
+		return srv
+	}
+	for _, tt := range []struct{ name, url, want string }{
+		{"no such market", strings.Replace(answer(404).URL, "http", "ws", 1), "check the path of POLYGON_URL"},
+		{"no feed", strings.Replace(answer(403).URL, "http", "ws", 1), "serves no feed there"},
+		{"in trouble", strings.Replace(answer(503).URL, "http", "ws", 1), "which passes"},
+		{"no TLS", strings.Replace(answer(200).URL, "http", "wss", 1), "write ws:// instead of wss://"},
+		{"nobody", "ws://127.0.0.1:1", "check POLYGON_URL and the network"},
+	} {
+		_, err := polygon.Dial(t.Context(), tt.url+"/stocks", polygon.DialOptions{Key: "k"})
+		if got := explainSession(err).Error(); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %q, want %q in it", tt.name, got, tt.want)
+		}
+	}
 }
 
 // TestFeedGivesUp: a refused key is not tried again.
