@@ -18,6 +18,9 @@ type refusal struct {
 	err       error
 }
 
+// reasonOvertaken is why a bar from REST is refused behind a message that its filler did not know.
+const reasonOvertaken = "overtaken"
+
 func (r *refusal) Error() string { return r.err.Error() }
 
 // Codes of the server with which a message may be refused (nats-server, errors.json).
@@ -25,6 +28,8 @@ const (
 	codeMessageTooLarge    jetstream.ErrorCode = 10054 // message size exceeds maximum allowed
 	codeHeaderTooLarge     jetstream.ErrorCode = 10097 // header size exceeds maximum allowed of 64k
 	codeDuplicateInProcess jetstream.ErrorCode = 10158 // proposed by an earlier send, not yet committed
+	codeWrongLast          jetstream.ErrorCode = 10071 // another message is the last of the subject
+	codeWrongLastUnknown   jetstream.ErrorCode = 10164 // the same in a cluster, where that one is not committed yet
 	codeStoreFailed        jetstream.ErrorCode = 10077 // limits reached with discard new, or a disk error
 	codeInsufficient       jetstream.ErrorCode = 10023
 	codeAccountExceeded    jetstream.ErrorCode = 10002
@@ -86,6 +91,8 @@ func refused(err *jetstream.APIError) *refusal {
 	switch err.ErrorCode {
 	case codeMessageTooLarge, codeHeaderTooLarge:
 		return &refusal{reason: "too_large", permanent: true, err: err}
+	case codeWrongLast, codeWrongLastUnknown:
+		return &refusal{reason: reasonOvertaken, err: err}
 	case codeStoreFailed, codeInsufficient, codeAccountExceeded, codeMemoryExceeded, codeStorageExceeded:
 		return &refusal{reason: "full", err: err}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"net/http"
-	"strconv"
 	"time"
 
 	"bridge/polygon"
@@ -21,8 +20,8 @@ const (
 	longestAskWait = 30 * time.Second
 	// attempts is how often a ticker may have no answer right after another had one.
 	attempts = 5
-	// frameBars is how many bars of one ticker go into a record of the publisher's queue.
-	frameBars = 32
+	// batchBars is how many bars of one ticker go to the publisher at once.
+	batchBars = 32
 	// progressEvery is how often a long backfill says how far it is.
 	progressEvery = 10 * time.Second
 )
@@ -31,12 +30,13 @@ const (
 func (f *filler) askAll(ctx context.Context, t turn, w *work) error {
 	w.total.Store(int64(len(w.requests)))
 	requests := make(chan request)
-	frames := make(chan []byte)
+	s := &storing{filler: f, turn: t, work: w}
+	defer func() { s.close(s.stream) }()
 	group, asking := errgroup.WithContext(ctx)
 	for range askers {
 		group.Go(func() error {
 			for r := range requests {
-				if err := f.ask(asking, w, r, frames); err != nil {
+				if err := f.ask(asking, w, r, s.store); err != nil {
 					return err
 				}
 			}
@@ -54,12 +54,12 @@ func (f *filler) askAll(ctx context.Context, t turn, w *work) error {
 		}
 		return nil
 	})
-	group.Go(func() error { return f.deliver(asking, t, w, frames) })
+	group.Go(func() error { return f.follow(asking, w) })
 	return group.Wait()
 }
 
-// deliver hands frames to the publisher until every ticker has been asked for, and tells from time to time how far that is.
-func (f *filler) deliver(ctx context.Context, t turn, w *work, frames <-chan []byte) error {
+// follow tells from time to time how far the work is, until every ticker has been asked for.
+func (f *filler) follow(ctx context.Context, w *work) error {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	for {
@@ -70,10 +70,6 @@ func (f *filler) deliver(ctx context.Context, t turn, w *work, frames <-chan []b
 			return nil
 		}
 		select {
-		case frame := <-frames:
-			if err := f.fills.put(t, kindREST, frame); err != nil {
-				return err
-			}
 		case <-w.changed:
 		case <-tick.C:
 			f.log.Info("filling gap", "asked", w.asked.Load(), "of", w.total.Load(), "found", w.found.Load(), "n", w.sent.Load())
@@ -83,15 +79,19 @@ func (f *filler) deliver(ctx context.Context, t turn, w *work, frames <-chan []b
 	}
 }
 
-// ask asks for one ticker until there is an answer, or none can be hoped for. It returns an error only when there is no sense
-// in asking for another.
-func (f *filler) ask(ctx context.Context, w *work, r request, frames chan<- []byte) error {
+// barStorer has bars of a ticker stored.
+type barStorer func(context.Context, *ticker, []polygon.RESTBar) error
+
+// ask asks for one ticker until there is an answer and that is stored, or none can be hoped for. It returns an error only when
+// there is no sense in asking for another.
+func (f *filler) ask(ctx context.Context, w *work, r request, store barStorer) error {
 	defer w.oneAsked()
+	k := f.newTicker(w, r)
 	first, last := w.windows.starts(barLength(r.channel.Kind))
 	alone := 0 // attempts that failed for this ticker only: an outage is none of its fault, however long it lasts
 	for attempt := 1; ; attempt++ {
 		answering := attempt > 1 && f.answering(ctx, w)
-		next, err := f.askFrom(ctx, w, r, first, last, frames)
+		next, err := f.askFrom(ctx, k, first, last, store)
 		first = next
 		if answering && !tooMany(err) {
 			alone++
@@ -103,7 +103,7 @@ func (f *filler) ask(ctx context.Context, w *work, r request, frames chan<- []by
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, polygon.ErrAuth):
+		case errors.Is(err, polygon.ErrAuth), errors.Is(err, errNoAnswer):
 			return err
 		case hopeless(err), alone == attempts:
 			w.failed.Add(1)
@@ -133,19 +133,15 @@ func (f *filler) answering(ctx context.Context, w *work) bool {
 }
 
 // askFrom asks for the bars of a ticker. It returns where to go on after an error.
-func (f *filler) askFrom(ctx context.Context, w *work, r request, first, last time.Time, frames chan<- []byte) (next time.Time, err error) {
-	for page, err := range f.bars(ctx, r, first, last) {
+func (f *filler) askFrom(ctx context.Context, k *ticker, first, last time.Time, store barStorer) (next time.Time, err error) {
+	for page, err := range f.bars(ctx, k.request, first, last) {
 		if err != nil {
 			return first, err
 		}
 		for bars := page.Bars; len(bars) > 0; {
-			n := min(len(bars), frameBars)
-			if frame := w.frame(r, bars[:n]); len(frame) > 0 {
-				select {
-				case frames <- frame:
-				case <-ctx.Done():
-					return first, context.Cause(ctx)
-				}
+			n := min(len(bars), batchBars)
+			if err := store(ctx, k, bars[:n]); err != nil {
+				return first, err
 			}
 			first = time.UnixMilli(bars[n-1].StartMs + 1)
 			bars = bars[n:]
@@ -157,31 +153,6 @@ func (f *filler) askFrom(ctx context.Context, w *work, r request, first, last ti
 // bars asks REST for the bars of a ticker whose windows start from first to last.
 func (f *filler) bars(ctx context.Context, r request, first, last time.Time) iter.Seq2[polygon.BarPage, error] {
 	return f.rest.Aggregates(ctx, f.cfg.Market.RESTTicker(r.symbol), r.channel.Kind.Timespan(), first, last)
-}
-
-// frame makes a frame, as the feed would, of the bars that the stream does not have; nil if it has all.
-func (w *work) frame(r request, bars []polygon.RESTBar) (frame []byte) {
-	w.found.Add(int64(len(bars)))
-	key := []byte(r.channel.Type + "." + r.symbol + ".")
-	prefix := len(key)
-	for _, bar := range bars {
-		key = strconv.AppendInt(key[:prefix], bar.StartMs, 10)
-		if w.stored.has(key) {
-			w.present.Add(1)
-			continue
-		}
-		if frame == nil {
-			frame = append(frame, '[')
-		} else {
-			frame = append(frame, ',')
-		}
-		frame = append(frame, bar.Event(r.channel, r.symbol)...)
-		w.sent.Add(1)
-	}
-	if frame != nil {
-		frame = append(frame, ']')
-	}
-	return frame
 }
 
 // refusalOf returns why REST gives nothing to this key; err itself when it is of another kind.

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -38,8 +39,12 @@ func TestAskAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, w := startProbing(t, polygontest.REST{}, false, tt.faults...)
 				began := time.Now()
-				frames := make(chan []byte, 100)
-				if err := f.ask(t.Context(), w, w.requests[0], frames); !errors.Is(err, tt.err) {
+				found := 0
+				store := func(_ context.Context, _ *ticker, bars []polygon.RESTBar) error {
+					found += len(bars)
+					return nil
+				}
+				if err := f.ask(t.Context(), w, w.requests[0], store); !errors.Is(err, tt.err) {
 					t.Errorf("got %v, want %v", err, tt.err)
 				}
 				if took := time.Since(began); took < tt.least || took > tt.most {
@@ -48,8 +53,8 @@ func TestAskAgain(t *testing.T) {
 				if n := w.failed.Load(); n != tt.failed || w.asked.Load() != 1 {
 					t.Errorf("%d of %d tickers without an answer, want %d of 1", n, w.asked.Load(), tt.failed)
 				}
-				if answered := tt.failed == 0 && tt.err == nil; answered != (len(frames) > 0) {
-					t.Errorf("%d bars found, in %d frames", w.found.Load(), len(frames))
+				if answered := tt.failed == 0 && tt.err == nil; answered != (found > 0) {
+					t.Errorf("%d bars found", found)
 				}
 			})
 		})
@@ -80,15 +85,19 @@ func TestGivenUp(t *testing.T) {
 				if tt.answered {
 					w.answerable.Store(&w.requests[0])
 				}
-				frames := make(chan []byte, 100)
-				if err := f.ask(t.Context(), w, w.requests[0], frames); err != nil {
+				found := 0
+				store := func(_ context.Context, _ *ticker, bars []polygon.RESTBar) error {
+					found += len(bars)
+					return nil
+				}
+				if err := f.ask(t.Context(), w, w.requests[0], store); err != nil {
 					t.Fatal(err)
 				}
 				if n := w.failed.Load(); n != tt.failed {
 					t.Errorf("%d tickers without an answer, want %d", n, tt.failed)
 				}
-				if answered := tt.failed == 0; answered != (len(frames) > 0) {
-					t.Errorf("%d bars found", w.found.Load())
+				if answered := tt.failed == 0; answered != (found > 0) {
+					t.Errorf("%d bars found", found)
 				}
 			})
 		})

@@ -48,8 +48,8 @@ const settledAfter = 20 * time.Minute
 // errNotWhole is returned by Backfill when something could not be filled.
 var errNotWhole = errors.New("not all could be filled")
 
-// Backfill asks REST for the bars of a time and stores those that the stream does not have. As it looks into the stream first, it
-// may be broken off and run again. It works beside a running bridge. Without NATS_URL it looks for that bridge's own server.
+// Backfill asks REST for the bars of a time and stores those that the stream does not have. It may be broken off and run again, and works
+// beside a running bridge, whatever that fills. Without NATS_URL it looks for that bridge's own server.
 //
 // It waits for NATS and REST where they had answered once, for REST a minute at most. A wrong setting, and a stream that is not
 // there, is a *ConfigError; a refused key is polygon.ErrAuth.

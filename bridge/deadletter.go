@@ -28,7 +28,7 @@ func (p *publisher) bury(l *lane, reason string) {
 
 // dies makes a dead letter of a message that is in no lane.
 func (p *publisher) dies(m *message, reason string) {
-	m.reason, m.attempts, m.id = reason, 0, string(appendDeadID(nil, digest(m.raw)))
+	m.reason, m.attempts, m.rest, m.id = reason, 0, false, string(appendDeadID(nil, digest(m.raw)))
 	p.reportDead(m)
 	p.enqueue(p.dead, m)
 }

@@ -44,8 +44,8 @@
 //   - gap.go: a gap, as it is recorded; loadgap.go: how the publisher records it; journal.go: those without an outcome
 //   - filler.go: one gap after the other; work.go: what has to be asked for one
 //   - survey.go: what the stream has of it; probe.go: when REST can have it; ask.go: asking
+//   - store.go: how a bar gets into the stream only where none is, whoever else is at it
 //   - fillqueue.go: from the filler to the publisher; loadbackfill.go: how that stays behind the feed
-//   - heard.go: what the feed has sent of a gap meanwhile
 //   - backfill.go: Backfill: a time that is filled by hand
 //
 // Around it:

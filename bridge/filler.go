@@ -71,7 +71,7 @@ func (f *filler) turn(t turn) error {
 	if g.Outcome.refusal != nil {
 		f.sayOnce(g.Outcome.refusal)
 	}
-	if err := f.fills.put(t, kindGap, g.encode()); err != nil {
+	if err := t.put(&batch{outcome: &g}); err != nil {
 		return err
 	}
 	if !f.fills.done(t) {
@@ -102,10 +102,7 @@ func (f *filler) fill(t turn) (gap, error) {
 			w.refusal = err
 		}
 	}
-	if err := f.fills.drain(t); err != nil {
-		return gap{}, err
-	}
-	return t.gap.closed(w.outcome(f.fills.present.Load())), nil
+	return t.gap.closed(w.outcome()), nil
 }
 
 // do works on one gap until there is nothing left to ask.

@@ -5,45 +5,46 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
-// fillQueue is what publisher and filler have in common: gaps go to the filler, and what it has to say comes back through a
-// queue of its own, from which the publisher takes only while the feed has nothing for it.
+// fillQueue is what publisher and filler have in common: gaps go to the filler, and what it has to say comes back in batches.
 type fillQueue struct {
-	woken   chan struct{} // capacity 1: to the filler, "a gap came, or the queue has room, or all begins anew"
-	left    atomic.Int64  // requests of the turn that are to be made
-	present atomic.Int64  // bars that the publisher dropped because the feed had sent them meanwhile
+	woken chan struct{} // capacity 1: to the filler, "a gap came, or all begins anew"
+	left  atomic.Int64  // requests of the turn that are to be made
 
-	mu    sync.Mutex // guards what follows
-	queue *memory
-	gaps  []gap              // without an outcome, oldest first
-	stop  context.CancelFunc // ends the turn of the filler; nil while it has none
+	mu      sync.Mutex // guards what follows
+	batches chan *batch
+	gaps    []gap              // without an outcome, oldest first
+	stop    context.CancelFunc // ends the turn of the filler; nil while it has none
 }
 
-// backfillBytes bounds what waits in the queue. The filler waits while it is full.
-const backfillBytes = 2 << 20
+// batch is what the filler has for the publisher: bars of one ticker, or the outcome of a gap. Until it is settled it belongs to the
+// publisher.
+type batch struct {
+	frame   []byte        // the bars, as the feed would send them
+	outcome *gap          // nil: there are bars
+	settled chan struct{} // closed when nothing more of it will be stored
+
+	// A bar is stored only when the last message of its subject is the one that the filler knows of, or another of its batch.
+	last      uint64 // sequence of that message, 0 for none
+	overtaken bool   // it was another: what is left of the batch is given up
+	stored    int    // bars
+}
 
 func newFillQueue() *fillQueue {
-	return &fillQueue{woken: make(chan struct{}, 1), queue: newSideQueue()}
+	return &fillQueue{woken: make(chan struct{}, 1)}
 }
 
-func newSideQueue() *memory {
-	q := newMemory(backfillBytes)
-	q.retain = 0 // what a server loses of it is asked for again
-	return q
-}
-
-// begin throws away what is under way and starts over with the gaps that have no outcome. It returns the new queue.
-func (q *fillQueue) begin(gaps []gap) *memory {
+// begin throws away what is under way and starts over with the gaps that have no outcome. It returns where batches come from then.
+func (q *fillQueue) begin(gaps []gap) <-chan *batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.queue, q.gaps = newSideQueue(), gaps
+	q.batches, q.gaps = make(chan *batch), gaps
 	if q.stop != nil {
 		q.stop()
 	}
 	q.wake()
-	return q.queue
+	return q.batches
 }
 
 // add hands a gap to the filler, unless it has it.
@@ -58,9 +59,9 @@ func (q *fillQueue) add(g gap) {
 
 // turn is the work on one gap. Its context ends when the gap has to be begun anew.
 type turn struct {
-	ctx   context.Context
-	gap   gap
-	queue *memory
+	ctx     context.Context
+	gap     gap
+	batches chan<- *batch
 }
 
 // next waits for a gap and returns the oldest one; false when ctx has ended. The turn before it must be over.
@@ -87,9 +88,8 @@ func (q *fillQueue) take(ctx context.Context) (turn, bool) {
 	if len(q.gaps) == 0 {
 		return turn{}, false
 	}
-	t := turn{gap: q.gaps[0], queue: q.queue}
+	t := turn{gap: q.gaps[0], batches: q.batches}
 	t.ctx, q.stop = context.WithCancel(ctx)
-	q.present.Store(0)
 	return t, true
 }
 
@@ -97,7 +97,7 @@ func (q *fillQueue) take(ctx context.Context) (turn, bool) {
 func (q *fillQueue) done(t turn) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.queue != t.queue {
+	if q.batches != t.batches {
 		return false
 	}
 	q.gaps = slices.DeleteFunc(q.gaps, func(g gap) bool { return g.ID == t.gap.ID })
@@ -119,34 +119,18 @@ func (q *fillQueue) wake() {
 	}
 }
 
-// put appends a record to the turn's queue, and waits while that is full. It is for one goroutine.
-func (q *fillQueue) put(t turn, kind uint8, frame []byte) error {
-	for t.queue.Append(kind, frame, time.Now()) != nil {
-		if err := q.wait(t.ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// drain waits until all that was put is settled.
-func (q *fillQueue) drain(t turn) error {
-	for {
-		if records, _, _ := t.queue.Depth(); records == 0 {
-			return nil
-		}
-		if err := q.wait(t.ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// wait waits until the publisher has settled something.
-func (q *fillQueue) wait(ctx context.Context) error {
+// put gives a batch to the publisher and waits until it is settled.
+func (t turn) put(b *batch) error {
+	b.settled = make(chan struct{})
 	select {
-	case <-q.woken:
+	case t.batches <- b:
+	case <-t.ctx.Done():
+		return context.Cause(t.ctx)
+	}
+	select {
+	case <-b.settled:
 		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	case <-t.ctx.Done():
+		return context.Cause(t.ctx)
 	}
 }

@@ -7,18 +7,14 @@ import (
 	"bridge/polygon"
 )
 
-// load puts the events of the next record into their lanes; when there is none, what the filler has. It returns false when
-// there is no record, or enough is loaded.
+// load puts the events of the next record into their lanes. It returns false when there is no record, or enough is loaded.
 func (p *publisher) load() bool {
 	if p.messages >= loadedMessages {
 		return false
 	}
 	rec := p.take()
-	switch {
-	case rec == nil && p.next != nil:
+	if rec == nil {
 		return false
-	case rec == nil:
-		return p.loadBackfill()
 	}
 	if p.doubt != nil && p.doubt.absent > doubtEnds {
 		p.doubt = nil
@@ -61,9 +57,6 @@ func (p *publisher) loadFrame(rec spool.Record, r *loaded) {
 func (p *publisher) route(e *polygon.Event, r *loaded) {
 	l, id, reason := p.place(e)
 	bar := reason == "" && e.Channel.Kind.Aggregate()
-	if bar && len(p.heard.gaps) > 0 {
-		p.heard.note(id, e.Time)
-	}
 	if p.doubt.settles(id) {
 		p.left.met(id)
 		return

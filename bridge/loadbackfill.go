@@ -1,48 +1,25 @@
 package bridge
 
 import (
-	"bridge/bridge/internal/spool"
+	"slices"
+	"time"
+
 	"bridge/polygon"
 )
 
-// backfillMessages bounds the bars from REST that are loaded and not settled. They are few, so that an event of the feed
-// does not wait behind them for a place in the window.
-const backfillMessages = 256
-
-// loadBackfill takes the next record from the filler. It returns false when there is none, or enough is loaded.
-func (p *publisher) loadBackfill() bool {
-	if p.restMessages >= backfillMessages {
-		return false
+// loadBatch routes what the filler has. There are few batches at a time, each of one ticker (see askers), and of a subject one message is in
+// flight: so an event of the feed does not wait behind many of them for a place in the window.
+func (p *publisher) loadBatch(b *batch) {
+	r := &loaded{at: time.Now(), floor: p.acked, batch: b}
+	p.batches = append(p.batches, r)
+	if b.outcome != nil {
+		p.publishGap(*b.outcome, r)
 	}
-	rec, ok := p.side.Next()
-	if !ok {
-		return false
+	p.events = p.market.Split(p.events[:0], b.frame)
+	for i := range p.events {
+		p.routeREST(&p.events[i], r)
 	}
-	r := &loaded{seq: rec.Seq, at: rec.At, floor: p.acked}
-	p.sideRecords.push(r)
-	if rec.Kind == kindGap {
-		p.loadOutcome(rec.Frame, r)
-	} else {
-		p.events = p.market.Split(p.events[:0], rec.Frame)
-		for i := range p.events {
-			p.routeREST(&p.events[i], r)
-		}
-	}
-	if r.pending == 0 {
-		p.release()
-	}
-	return true
-}
-
-// loadOutcome routes what became of a gap. There is nothing more to come of it.
-func (p *publisher) loadOutcome(raw []byte, r *loaded) {
-	g, err := parseGap(raw)
-	if err != nil {
-		p.log.Error("outcome of a gap not understood", "err", err)
-		return
-	}
-	p.heard.forget(g.ID)
-	p.publishGap(g, r)
+	p.releaseBatches()
 }
 
 // routeREST puts a bar from REST where it waits until its lane is empty.
@@ -55,7 +32,6 @@ func (p *publisher) routeREST(e *polygon.Event, r *loaded) {
 	m := p.newMessage()
 	m.raw, m.id, m.record, m.rest = e.Raw, string(id), r, true
 	r.pending++
-	p.restMessages++
 	waiting := p.late[l]
 	if waiting == nil {
 		waiting = new(fifo[*message])
@@ -67,9 +43,7 @@ func (p *publisher) routeREST(e *polygon.Event, r *loaded) {
 	}
 }
 
-// admit puts the next bar from REST into its lane, which is empty. One that the feed has sent meanwhile is dropped: the
-// feed's, which may be a correction, would be followed by an older version. So a bar of the feed never
-// waits for more than one from REST.
+// admit puts the next bar from REST into its lane, which is empty. So a bar of the feed never waits for more than one from REST.
 func (p *publisher) admit(l *lane) {
 	waiting := p.late[l]
 	if waiting == nil {
@@ -77,8 +51,7 @@ func (p *publisher) admit(l *lane) {
 	}
 	for waiting.len() > 0 && l.head == nil {
 		m := waiting.pop()
-		if p.heard.has(m.id) {
-			p.fills.present.Add(1)
+		if m.record.batch.overtaken {
 			p.retire(m)
 		} else {
 			p.enqueue(l, m)
@@ -89,16 +62,22 @@ func (p *publisher) admit(l *lane) {
 	}
 }
 
-// releaseBackfill acknowledges to the filler what is settled.
-func (p *publisher) releaseBackfill() {
-	settled := uint64(0)
-	for p.sideRecords.len() > 0 && p.sideRecords.first().pending == 0 {
-		settled = p.sideRecords.pop().seq
-	}
-	if settled > 0 {
-		p.side.Ack(settled, spool.Mark{})
-		p.fills.wake()
-	}
+// overtake gives up a bar from REST, and those of its batch behind it, since something was stored on its subject of which the filler does not
+// know: a late bar, a correction, or what another filler had. It looks again.
+func (p *publisher) overtake(m *message) {
+	m.record.batch.overtaken = true
+	p.takeHead(m.lane)
+	p.retire(m)
+}
+
+// releaseBatches tells the filler what is settled.
+func (p *publisher) releaseBatches() {
+	p.batches = slices.DeleteFunc(p.batches, func(r *loaded) bool {
+		if r.pending == 0 {
+			close(r.batch.settled)
+		}
+		return r.pending == 0
+	})
 }
 
 // dropBackfill takes every bar from REST out of the lanes, and begins anew with the gaps that have no outcome. What was
@@ -112,10 +91,6 @@ func (p *publisher) dropBackfill(open []gap) {
 			p.retire(l.pop())
 		}
 	}
-	p.sideRecords, p.restMessages = fifo[*loaded]{}, 0
-	p.heard = heard{}
-	for _, g := range open {
-		p.heard.listen(g)
-	}
+	p.batches = nil
 	p.side = p.fills.begin(open)
 }

@@ -74,85 +74,31 @@ func settle(p *publisher, subject string) (data string) {
 	return data
 }
 
-// TestNoBarFromRESTBehindOneOfTheFeed: what the feed sends of a gap from the gap's record on is not followed by the same bar from
-// REST, whether that waits for its turn already or comes later.
-func TestNoBarFromRESTBehindOneOfTheFeed(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		first uint8 // what is loaded first
-	}{
-		{"the feed's comes first", kindFrame},
-		{"the one from REST comes first, and waits", kindREST},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p, q := loading(t)
-			g := openIn(t, p, q)
-			loadAll(p)
-			settle(p, "stocks.gap")
-			fromREST := frameOf(secondBar("X", 1, 100), secondBar("X", 2, 100), secondBar("X", 3, 100))
-			correction := frameOf(secondBar("X", 2, 101))
-			if tt.first == kindREST {
-				put(t, p.side, kindREST, fromREST)
-				loadAll(p)
-				put(t, q, kindFrame, correction)
-			} else {
-				put(t, q, kindFrame, correction)
-				loadAll(p)
-				put(t, p.side, kindREST, fromREST)
-			}
-			loadAll(p)
-			var got []string
-			for p.lanes["stocks.agg.X"].head != nil {
-				got = append(got, settle(p, "stocks.agg.X"))
-			}
-			want := []string{secondBar("X", 1, 100), secondBar("X", 2, 101), secondBar("X", 3, 100)}
-			slices.Sort(got)
-			slices.Sort(want)
-			if !slices.Equal(got, want) {
-				t.Errorf("got %q, want %q", got, want)
-			}
-			if n := p.fills.present.Load(); n != 1 {
-				t.Errorf("%d bars counted as present, want 1", n)
-			}
-			if records, _, _ := p.side.Depth(); records > 0 {
-				t.Errorf("%d records are not acknowledged to the filler", records)
-			}
-			put(t, p.side, kindGap, g.closed(gapFilled, outcome{}).encode())
-			loadAll(p)
-			if len(p.heard.gaps) > 0 || p.heard.bars != nil {
-				t.Error("the feed is still listened to for a gap that has its outcome")
-			}
-		})
-	}
+// batchOf is what the filler gives the publisher.
+func batchOf(events ...string) *batch {
+	return &batch{frame: frameOf(events...), settled: make(chan struct{})}
 }
 
-// TestFeedGoesBeforeBackfill: an event of the feed waits for at most one bar from REST, those that are in flight are few, and
-// nothing is taken from the filler while the feed has something.
+// TestFeedGoesBeforeBackfill: an event of the feed waits for at most one bar from REST.
 func TestFeedGoesBeforeBackfill(t *testing.T) {
 	p, q := loading(t)
-	for range 20 {
-		bars := make([]string, frameBars)
-		for i := range bars {
-			bars[i] = secondBar("X", i, 1)
-		}
-		put(t, p.side, kindREST, frameOf(bars...))
-		put(t, p.side, kindREST, frameOf(secondBar("Y", 1, 1)))
-	}
 	put(t, q, kindFrame, frameOf(secondBar("X", 100, 2)))
-	if !p.load() || p.restMessages > 0 {
-		t.Errorf("%d bars from REST are loaded while the queue has a frame", p.restMessages)
-	}
-	settle(p, "stocks.agg.X")
 	loadAll(p)
-	if p.restMessages < frameBars || p.restMessages >= backfillMessages+frameBars {
-		t.Errorf("%d bars from REST are loaded, want at most about %d", p.restMessages, backfillMessages)
-	}
+	b := batchOf(secondBar("X", 0, 1), secondBar("X", 1, 1))
+	p.loadBatch(b)
+	got := []string{settle(p, "stocks.agg.X")}
 	put(t, q, kindFrame, frameOf(secondBar("X", 101, 2), secondBar("X", 102, 2)))
 	loadAll(p)
-	got := []string{settle(p, "stocks.agg.X"), settle(p, "stocks.agg.X"), settle(p, "stocks.agg.X"), settle(p, "stocks.agg.X")}
-	want := []string{secondBar("X", 0, 1), secondBar("X", 101, 2), secondBar("X", 102, 2), secondBar("X", 1, 1)}
+	for range 4 {
+		got = append(got, settle(p, "stocks.agg.X"))
+	}
+	want := []string{secondBar("X", 100, 2), secondBar("X", 0, 1), secondBar("X", 101, 2), secondBar("X", 102, 2), secondBar("X", 1, 1)}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	<-b.settled
+	if b.stored != 2 || b.overtaken {
+		t.Errorf("%d bars stored, overtaken %v; want 2 and not", b.stored, b.overtaken)
 	}
 }
 
@@ -160,8 +106,8 @@ func TestFeedGoesBeforeBackfill(t *testing.T) {
 func TestBarsFromRESTChangeNothingElse(t *testing.T) {
 	p, q := loading(t)
 	put(t, q, kindFrame, frameOf(secondBar("X", 5, 1)))
-	put(t, p.side, kindREST, frameOf(secondBar("X", 9, 1)))
 	loadAll(p)
+	p.loadBatch(batchOf(secondBar("X", 9, 1)))
 	settle(p, "stocks.agg.X")
 	if m := p.lanes["stocks.agg.X"].head; !m.rest || m.revision || m.end != 0 {
 		t.Errorf("rest %v, revision %v, end %d, want true, false, 0", m.rest, m.revision, m.end)

@@ -42,13 +42,11 @@ func (p *publisher) lookForHole(rec spool.Record, r *loaded) {
 	p.openGap(g, r)
 }
 
-// openGap publishes a gap, and notes from now on what the feed sends of it. The filler gets it when its record, and so all that was
-// read before it, is stored.
+// openGap publishes a gap. The filler gets it when its record, and so all that was read before it, is stored.
 func (p *publisher) openGap(g gap, r *loaded) {
 	if p.doubt.settles([]byte(g.messageID())) {
 		return // it was read from the stream, see resumeGaps
 	}
-	p.heard.listen(g)
 	p.publishGap(g, r)
 	r.gaps = append(r.gaps, g)
 	if r.seq > p.counted {

@@ -21,7 +21,6 @@ const (
 // are released: a full market at any rate makes no garbage.
 type memory struct {
 	maxBytes int64
-	retain   int           // bytes of acknowledged records that are kept
 	woken    chan struct{} // capacity 1: "something was appended, or the queue was closed"
 
 	mu     sync.Mutex // guards everything below
@@ -54,7 +53,7 @@ type cursor struct {
 }
 
 func newMemory(maxBytes int64) *memory {
-	return &memory{maxBytes: maxBytes, retain: retainBytes, woken: make(chan struct{}, 1)}
+	return &memory{maxBytes: maxBytes, woken: make(chan struct{}, 1)}
 }
 
 // Append copies a frame to the end of the queue. It never waits. When the bound is reached the frame
@@ -136,7 +135,7 @@ func (q *memory) release() {
 		retained += cap(c.buf)
 	}
 	n := 0
-	for retained > q.retain && n < len(q.chunks)-1 {
+	for retained > retainBytes && n < len(q.chunks)-1 {
 		retained -= cap(q.chunks[n].buf)
 		n++
 	}

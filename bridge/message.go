@@ -61,4 +61,5 @@ type loaded struct {
 	after   int64  // end of the newest window of the records before it, Unix ms
 	floor   uint64 // the stream's sequence when it was loaded: what it has of the record came later
 	gaps    []gap  // that begin to be filled once it is settled
+	batch   *batch // of the filler; nil: it is a record of the queue
 }

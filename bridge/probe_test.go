@@ -150,11 +150,11 @@ func TestNothingTraded(t *testing.T) {
 	cfg := testConfig("")
 	cfg.Subscribe = []string{"A.*"}
 	w := newWork(cfg, newGap(cfg, reasonByHand, time.Now().Add(-time.Hour), time.Now()))
-	if state, o := w.outcome(0); state != gapUnfilled || o.Why == "" {
+	if state, o := w.outcome(); state != gapUnfilled || o.Why == "" {
 		t.Errorf("without a ticker: got %s %+v, want it unfilled, and why", state, o)
 	}
 	w.idle = 60
-	if state, o := w.outcome(0); state != gapFilled || o.Why != "" {
+	if state, o := w.outcome(); state != gapFilled || o.Why != "" {
 		t.Errorf("without a trade: got %s %+v, want it filled", state, o)
 	}
 }

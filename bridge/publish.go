@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"bridge/bridge/internal/spool"
@@ -74,13 +75,11 @@ type publisher struct {
 	taken     taken
 	streamed  time.Time // when the feed was last known to stream, by what the stream had at the start
 
-	fills        *fillQueue
-	side         *memory // of fills: what the filler has
-	sideRecords  fifo[*loaded]
-	restMessages int                       // in lanes, or waiting for them
-	late         map[*lane]*fifo[*message] // bars from REST that wait until their lane is empty
-	heard        heard
-	only         *gap // to be filled, and no others; nil: those of the stream
+	fills   *fillQueue
+	side    <-chan *batch             // of fills: what the filler has
+	batches []*loaded                 // that are not settled
+	late    map[*lane]*fifo[*message] // bars from REST that wait until their lane is empty
+	only    *gap                      // to be filled, and no others; nil: those of the stream
 
 	events []polygon.Event // reused by load
 	buf    []byte          // reused for subjects and ids
@@ -113,7 +112,7 @@ func newPublisher(cfg Config, q queue, b *fillQueue, mt *metrics, log *slog.Logg
 		out: outbox{
 			plain:    nats.Header{jetstream.MsgIDHeader: {""}},
 			revision: nats.Header{jetstream.MsgIDHeader: {""}, headerRevision: {"true"}},
-			rest:     nats.Header{jetstream.MsgIDHeader: {""}, headerSource: {"rest"}},
+			rest:     nats.Header{jetstream.MsgIDHeader: {""}, headerSource: {"rest"}, jetstream.ExpectedLastSubjSeqHeader: {""}},
 		},
 	}
 	mark := q.Mark()
@@ -146,7 +145,8 @@ func (p *publisher) serve(ctx context.Context, c *link) error {
 				return errStalled
 			}
 		case <-p.queue.Woken():
-		case <-p.side.Woken():
+		case b := <-p.side:
+			p.loadBatch(b)
 		case <-c.closed:
 			return c.err()
 		case <-ctx.Done():
@@ -193,6 +193,7 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 		header = p.out.revision
 	case m.rest:
 		header = p.out.rest
+		header[jetstream.ExpectedLastSubjSeqHeader][0] = strconv.FormatUint(m.record.batch.last, 10)
 	}
 	header[jetstream.MsgIDHeader][0] = m.id
 
@@ -245,11 +246,17 @@ func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
 	p.stalled, p.pause = time.Time{}, 0
 	p.limit = min(p.limit+1, windowSize)
 	p.metrics.stored(m, a.duplicate, sent, now)
+	if m.rest {
+		m.record.batch.last = a.seq
+	}
 	p.done(m)
 }
 
 // done ends a message that is in the stream.
 func (p *publisher) done(m *message) {
+	if m.rest {
+		m.record.batch.stored++
+	}
 	p.takeHead(m.lane)
 	p.retire(m)
 }
@@ -270,9 +277,6 @@ func (p *publisher) takeHead(l *lane) *message {
 func (p *publisher) retire(m *message) {
 	m.record.pending--
 	p.messages--
-	if m.rest {
-		p.restMessages--
-	}
 	*m = message{next: p.spare}
 	p.spare = m
 }
@@ -282,8 +286,12 @@ func (p *publisher) retire(m *message) {
 func (p *publisher) refuse(m *message, err error, now time.Time) {
 	r := &refusal{reason: "other", err: err}
 	errors.As(err, &r)
-	if r.permanent {
+	switch {
+	case r.permanent:
 		p.bury(m.lane, r.reason)
+		return
+	case m.rest && r.reason == reasonOvertaken:
+		p.overtake(m)
 		return
 	}
 	p.metrics.retried(r.reason)
@@ -330,7 +338,7 @@ func (p *publisher) makeReady(l *lane) {
 
 // release acknowledges to the queue the oldest records whose messages are all settled, and hands on the gaps among them.
 func (p *publisher) release() {
-	p.releaseBackfill()
+	p.releaseBatches()
 	settled := uint64(0)
 	for p.records.len() > 0 && p.records.first().pending == 0 {
 		r := p.records.pop()

@@ -38,7 +38,6 @@ type queue interface {
 const (
 	kindFrame uint8 = iota // a frame of the feed, as it was read
 	kindGap                // a gap, in its place between the frames
-	kindREST               // bars from REST, in the form of a frame
 )
 
 // openQueue opens the queue of the market in the data directory, or makes one in memory.

@@ -89,8 +89,8 @@ func (p *publisher) floor() uint64 {
 	case p.doubt != nil:
 		floor = p.doubt.floor
 	}
-	if p.sideRecords.len() > 0 {
-		floor = min(floor, p.sideRecords.first().floor)
+	for _, r := range p.batches {
+		floor = min(floor, r.floor)
 	}
 	return floor
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -94,6 +95,9 @@ func appendID(dst []byte, e *polygon.Event, digest uint64) []byte {
 	dst = append(dst, '.')
 	return appendHex(dst, digest)
 }
+
+// barKey cuts the digest from a bar's message id: what is left is the same for all its versions.
+func barKey(id []byte) []byte { return id[:max(0, bytes.LastIndexByte(id, '.'))] }
 
 // appendDeadID appends the Nats-Msg-Id of a dead letter.
 func appendDeadID(dst []byte, digest uint64) []byte {

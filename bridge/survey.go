@@ -33,17 +33,26 @@ func (f *filler) survey(ctx context.Context, w *work) error {
 	}
 }
 
-// surveyOnce uses a connection of its own: reading is slow, and the publisher's must not be.
-func (f *filler) surveyOnce(ctx context.Context, w *work) error {
+// openStream opens the stream over a connection of its own: reading is slow, and the publisher's must not be.
+func (f *filler) openStream(ctx context.Context) (jetstream.JetStream, jetstream.Stream, error) {
 	js, err := dialJetStream(f.cfg.NATS)
+	if err != nil {
+		return nil, nil, err
+	}
+	stream, err := js.Stream(ctx, f.cfg.Stream)
+	if err != nil {
+		js.Conn().Close()
+		return nil, nil, fmt.Errorf("open stream %s: %w", f.cfg.Stream, err)
+	}
+	return js, stream, nil
+}
+
+func (f *filler) surveyOnce(ctx context.Context, w *work) error {
+	js, stream, err := f.openStream(ctx)
 	if err != nil {
 		return err
 	}
 	defer js.Conn().Close()
-	stream, err := js.Stream(ctx, f.cfg.Stream)
-	if err != nil {
-		return fmt.Errorf("open stream %s: %w", f.cfg.Stream, err)
-	}
 	if err := w.readStored(ctx, stream, f.cfg); err != nil {
 		return err
 	}
@@ -71,8 +80,8 @@ func (w *work) readStored(ctx context.Context, stream jetstream.Stream, cfg Conf
 	first, _ := w.windows.starts(time.Minute)
 	from, to := first.UnixMilli(), w.windows.to.UnixMilli()
 	since := fromTime(info.TimeStamp.Add(-time.Since(w.windows.from) - margin))
-	return upToDate(ctx, stream, func(uint64) (highest uint64, err error) {
-		w.stored, w.sample = make(idSet), nil
+	return upToDate(ctx, stream, func(last uint64) (highest uint64, err error) {
+		w.stored, w.surveyed, w.sample = make(idSet), last, nil
 		return readHeaders(ctx, stream, since.consumer(), func(m jetstream.Msg, _ *jetstream.MsgMetadata) (more bool) {
 			id := m.Headers().Get(jetstream.MsgIDHeader)
 			kind := kindOf(cfg.Market, m.Subject())

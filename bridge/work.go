@@ -16,7 +16,8 @@ type work struct {
 	channels []*polygon.Channel // of bars, in the gap's subscription
 	requests []request
 	idle     int           // requests that are not made, since the ticker had no trade
-	stored   idSet         // keys of the bars that the stream has of the time
+	stored   idSet         // keys of the bars that the stream had of the time when it was surveyed
+	surveyed uint64        // its last sequence then
 	sample   *sampleBar    // of the feed, from behind the gap; nil when there is none
 	lacks    []string      // why the gap is not filled, or not whole
 	refusal  error         // of the key or its plan; nil when there was none
@@ -30,7 +31,7 @@ type work struct {
 	failed     atomic.Int64            // of those asked, the ones without an answer
 	found      atomic.Int64            // bars
 	present    atomic.Int64            // of those found, the ones in the stream already
-	sent       atomic.Int64            // of those found, the ones given to the publisher
+	sent       atomic.Int64            // of those found, the ones that were stored
 	answered   atomic.Int64            // when NATS or REST last answered, in Unix ns; at first, when the work began
 	answerable atomic.Pointer[request] // one that had an answer; nil when none had
 	trouble    atomic.Pointer[error]   // why the last attempt failed; nil when it did not
@@ -130,14 +131,14 @@ func (w *work) change() {
 	}
 }
 
-// outcome says what became of the gap. dropped is how many bars the publisher found that the feed had sent meanwhile.
-func (w *work) outcome(dropped int64) (gapState, outcome) {
+// outcome says what became of the gap.
+func (w *work) outcome() (gapState, outcome) {
 	o := outcome{
 		Asked:     int(w.asked.Load()),
 		Failed:    int(w.failed.Load()),
 		Found:     int(w.found.Load()),
-		Present:   int(w.present.Load() + dropped),
-		Published: int(w.sent.Load() - dropped),
+		Present:   int(w.present.Load()),
+		Published: int(w.sent.Load()),
 		refusal:   w.refusal,
 	}
 	lacks := w.lacks
