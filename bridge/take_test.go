@@ -1,11 +1,15 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // TestWhatIsNotStoredIsNotFarBehind: in whatever order a server stores, no bar is stored that is much newer than one that is not, so
@@ -88,5 +92,54 @@ func TestGapOfAProcessThatWasStopped(t *testing.T) {
 	g, err := parseGap([]byte(settle(p, "stocks.gap")))
 	if err != nil || !g.From.Equal(stopped) {
 		t.Errorf("gap %+v, %v, want one from %v", g, err, stopped)
+	}
+}
+
+// TestOneSubjectIsRefused: an operator has the stream refuse one subject. The others are stored until they are far ahead of it, the log
+// says which setting has to be mended, and then nothing is missing.
+func TestOneSubjectIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	js := connect(t, s.url)
+	cfg := testConfig(s.url)
+	d := startDelivery(t, cfg)
+	send := func(symbol string, second int) {
+		put(t, d.q, kindFrame, frameOf(secondBar(symbol, second, 1)))
+	}
+	send("STUCK", 0)
+	d.settled(0)
+	set := func(edit func(*jetstream.StreamConfig)) {
+		t.Helper()
+		stream, err := js.Stream(t.Context(), cfg.Stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limited := stream.CachedInfo().Config
+		edit(&limited)
+		if _, err := js.UpdateStream(t.Context(), limited); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(func(c *jetstream.StreamConfig) {
+		c.Discard, c.DiscardNewPerSubject, c.MaxMsgsPerSubject = jetstream.DiscardNew, true, 1
+	})
+	send("STUCK", 1)
+	const symbols = 60
+	for i := range symbols {
+		send(fmt.Sprint("S", i), i)
+	}
+	stored(t, s.url, 1+int(ahead.Seconds()))
+	eventually(t, "the log says what to mend", func() error {
+		if !strings.Contains(d.log.String(), "nats stream edit STOCKS --max-msgs-per-subject=-1") {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	set(func(c *jetstream.StreamConfig) {
+		c.Discard, c.DiscardNewPerSubject, c.MaxMsgsPerSubject = jetstream.DiscardOld, false, -1
+	})
+	d.finish()
+	if all := readStream(t, s.url, "STOCKS"); len(all) != 2+symbols {
+		t.Errorf("%d bars are stored, want %d", len(all), 2+symbols)
 	}
 }
