@@ -2,10 +2,12 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
 
+	"bridge/polygon"
 	"bridge/polygon/polygontest"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -102,6 +104,46 @@ func TestLeaderIsolatedForAMoment(t *testing.T) {
 	c.whole()
 	tp.check(t, c.urls())
 	d.foundNothingLost()
+}
+
+// TestAwaitRest: what a leader has taken while its peers were down is waited for, though the leader has forgotten the ids.
+func TestAwaitRest(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t).up().with(briefStream())
+	leader := c.leader()
+	js := connect(t, c.servers[leader].url)
+	publish := func(n int) {
+		for range n {
+			if err := js.Conn().Publish("stocks.agg.X", []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	publish(20)
+	c.stored(20)
+	c.whole()
+	for i, s := range c.servers {
+		if i != leader {
+			s.kill()
+		}
+	}
+	publish(5)
+	eventually(t, "the leader has taken them", func() error {
+		taken, err := lastTaken(t.Context(), js, polygon.Stocks)
+		if err == nil && taken != 25 {
+			err = fmt.Errorf("it has taken %d", taken)
+		}
+		return err
+	})
+	stream, err := js.Stream(t.Context(), "STOCKS")
+	if err != nil || stream.CachedInfo().State.LastSeq != 20 {
+		t.Fatalf("it has stored %d messages, %v, want 20", stream.CachedInfo().State.LastSeq, err)
+	}
+	c.servers[(leader+1)%3].up()
+	eventually(t, "the stream is at rest", func() error { return awaitRest(t.Context(), js, stream, polygon.Stocks) })
+	if info, err := stream.Info(t.Context()); err != nil || info.State.LastSeq != 25 {
+		t.Errorf("it has stored %d messages, %v, want 25", info.State.LastSeq, err)
+	}
 }
 
 // connectedTo is the server that the publisher was last connected to.

@@ -34,7 +34,8 @@
 //   - publish.go: fill the window, settle what is answered, send again what is not
 //   - window.go: the messages that await an ack; ack.go: what an answer means
 //   - deliver.go: one NATS connection after the other; link.go: one of them; natsconn.go: how to connect
-//   - reconcile.go: what became of the messages that were in doubt; lookup.go: what the stream has
+//   - reconcile.go: what became of the messages that were in doubt; lookup.go: what the stream has; atrest.go: and whether
+//     it may yet have more
 //   - standby.go: two bridges that take turns; turn.go: what the publisher has to know of it;
 //     leftover.go: what the other has stored since in a newer version
 //   - stream.go: the stream as it must be

@@ -1,0 +1,61 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"bridge/polygon"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// errNotAtRest is returned when a leader does not get stored what it has taken.
+var errNotAtRest = errors.New("the stream's leader has taken messages that are not stored yet")
+
+// awaitRest waits until all is stored that the stream's leader has taken. In a cluster it stores a message when a majority has it: while its
+// peers are down or busy that may take longer than it remembers ids. What the stream does not have by then will not come any more.
+func awaitRest(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, m polygon.Market) error {
+	if c := stream.CachedInfo().Cluster; c == nil || len(c.Replicas) == 0 {
+		return nil // it stores what it takes
+	}
+	taken, err := lastTaken(ctx, js, m)
+	if err != nil {
+		return err
+	}
+	for began := time.Now(); ; {
+		info, err := currentInfo(ctx, stream)
+		switch {
+		case err != nil:
+			return err
+		case info.State.LastSeq >= taken:
+			return nil
+		case time.Since(began) > requestTimeout:
+			return errNotAtRest
+		case !sleep(ctx, 100*time.Millisecond):
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// probeSubject is that of a message that no stream stores.
+func probeSubject(m polygon.Market) string { return string(m) + ".probe" }
+
+// lastTaken returns the sequence of the newest message that the stream's leader has taken, stored or not. It tells that when it refuses
+// one that is to be stored only behind another sequence.
+func lastTaken(ctx context.Context, js jetstream.JetStream, m polygon.Market) (uint64, error) {
+	probe := nats.NewMsg(probeSubject(m))
+	probe.Header.Set(jetstream.ExpectedLastSeqHeader, strconv.Itoa(math.MaxInt64))
+	_, err := js.PublishMsg(ctx, probe)
+	refusal, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok || refusal.ErrorCode != codeWrongLast {
+		return 0, fmt.Errorf("ask how far the stream's leader is: %w", err)
+	}
+	_, seq, _ := strings.Cut(refusal.Description, ": ") // wrong last sequence: 17
+	return strconv.ParseUint(seq, 10, 64)
+}
