@@ -383,7 +383,7 @@ func TestRefusalsAtTheStart(t *testing.T) {
 		{"clashing subjects", polygontest.Plan{}, []string{"NATS_URL=" + taken.url}, []string{"OTHER", "BRIDGE_STREAM"}},
 		{"stream in memory", polygontest.Plan{}, []string{"NATS_URL=" + taken.url, "BRIDGE_STREAM=MEM"}, []string{"MEM", "memory"}},
 		{"stream in memory, update allowed", polygontest.Plan{}, []string{"NATS_URL=" + taken.url, "BRIDGE_STREAM=MEM", "BRIDGE_STREAM_UPDATE=true"}, []string{"MEM", "memory"}},
-		{"stream too large", polygontest.Plan{}, []string{"NATS_URL=" + empty.url, "BRIDGE_STREAM_MAX_BYTES=900TiB"}, []string{"BRIDGE_STREAM_MAX_BYTES"}},
+		{"stream too large", polygontest.Plan{}, []string{"NATS_URL=" + empty.url, "BRIDGE_STREAM_MAX_BYTES=900TiB"}, []string{"BRIDGE_STREAM_MAX_BYTES=900TiB"}},
 		{"too many replicas", polygontest.Plan{}, []string{"NATS_URL=" + empty.url, "BRIDGE_STREAM_REPLICAS=3"}, []string{"BRIDGE_STREAM_REPLICAS"}},
 		{"port taken", polygontest.Plan{}, []string{"BRIDGE_HTTP_ADDR=" + strings.TrimPrefix(plain.url, "nats://")}, []string{"BRIDGE_HTTP_ADDR"}},
 		{"port taken, before anything is started", polygontest.Plan{}, []string{"NATS_URL=", "BRIDGE_DATA_DIR=/dev/null", "BRIDGE_HTTP_ADDR=" + strings.TrimPrefix(plain.url, "nats://")}, []string{"BRIDGE_HTTP_ADDR"}},
