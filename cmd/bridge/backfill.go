@@ -59,5 +59,8 @@ func runBackfill(ctx context.Context, args []string, stdout, stderr io.Writer) e
 		fmt.Fprintf(stdout, "%d bars found, %d in the stream already, %d published; %d tickers asked for, %d without an answer\n",
 			result.Bars, result.Present, result.Published, result.Asked, result.Failed)
 	}
+	if err == nil && result.Bars == 0 && len(opt.Symbols) > 0 {
+		fmt.Fprintf(stderr, "bridge: no bars of %s: check the tickers, whose case counts, and whether they traded then\n", strings.Join(opt.Symbols, ","))
+	}
 	return err
 }

@@ -156,6 +156,9 @@ func TestBackfillFillsOnce(t *testing.T) {
 	if code, stdout, stderr := call(t, "backfill", "-from", zoned, "-to", p.to, "-channel", "A"); code != 0 || !strings.Contains(stdout, "2 tickers asked for") {
 		t.Errorf("got %d, %q, %q; want the two tickers of the stream", code, stdout, stderr)
 	}
+	if code, stdout, stderr := call(t, append(p.backfill(), "-symbols", "aapl,MSFT")...); code != 0 || !strings.Contains(stdout, "0 bars found") || !strings.Contains(stderr, "no bars of aapl,MSFT") {
+		t.Errorf("got %d, %q, %q; want the tickers without bars", code, stdout, stderr)
+	}
 }
 
 // What is in REST's way delays a backfill and no more.
