@@ -71,6 +71,9 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	if strings.Contains(cfg.FeedURL, "//delayed.") {
 		log.Info("feed is 15 minutes delayed, as every plan may use it; for real time set POLYGON_URL to url", "url", "wss://socket.massive.com/"+string(cfg.Market))
 	}
+	if odd := lowerCase(cfg.Subscribe); len(odd) > 0 {
+		log.Warn("tickers in lower case: the vendor has none such, and the feed confirms what it never sends", "channel", strings.Join(odd, ","))
+	}
 	d := &daemon{
 		cfg:       cfg,
 		queue:     q,
@@ -147,6 +150,17 @@ func (d *daemon) work(ctx, held context.Context) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// lowerCase returns the parameters whose ticker has lower-case letters only, which a mixed one such as BCpC has not.
+func lowerCase(params []string) (odd []string) {
+	for _, param := range params {
+		_, ticker, _ := strings.Cut(param, ".")
+		if ticker == strings.ToLower(ticker) && ticker != strings.ToUpper(ticker) {
+			odd = append(odd, param)
+		}
+	}
+	return odd
 }
 
 // releaseQueue gives the queue's directory back.

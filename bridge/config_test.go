@@ -151,6 +151,13 @@ func TestDefaultSubscriptionIsTheMarkets(t *testing.T) {
 	}
 }
 
+func TestTickersInLowerCase(t *testing.T) {
+	got := lowerCase([]string{"A.*", "A.AAPL", "A.aapl", "T.BCpC", "T.brk.b", "V.I:SPX", "A.7203"})
+	if want := []string{"A.aapl", "T.brk.b"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestEmptyVariableCountsAsUnset(t *testing.T) {
 	env := map[string]string{"POLYGON_API_KEY": "k"}
 	setenv(t, env)
