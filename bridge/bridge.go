@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 			return &ConfigError{err}
 		}
 		defer server.Close()
-		cfg.NATS.URL = server.ClientURL()
+		cfg.NATS.URL, cfg.NATS.embedded = server.ClientURL(), true
 		log.Info("embedded nats started", "url", cfg.NATS.URL, "dir", cfg.DataDir)
 	}
 

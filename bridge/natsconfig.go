@@ -23,6 +23,8 @@ type NATSConfig struct {
 	CA       string // file of certificates
 	Cert     string // file of a client certificate
 	Key      string // file of its private key
+
+	embedded bool // URL is that of the bridge's own server
 }
 
 // natsConfig checks the settings that begin with NATS_. A user and a password are moved out of the URL, so

@@ -18,7 +18,7 @@ func TestStreamIsNotChangedInSilence(t *testing.T) {
 	js := connect(t, s.url)
 	cfg := testConfig(s.url)
 	wrong := streamConfig(cfg)
-	wrong.Subjects, wrong.MaxMsgsPerSubject, wrong.NoAck = []string{"other.>"}, 1, true
+	wrong.Subjects, wrong.MaxMsgsPerSubject, wrong.NoAck = []string{"stocks.agg.>", "other.>", "stocks.gap"}, 1, true
 	wrong.MaxAge, wrong.Compression = 0, jetstream.NoCompression // the operator's to choose
 	if _, err := js.CreateStream(t.Context(), wrong); err != nil {
 		t.Fatal(err)
@@ -28,10 +28,14 @@ func TestStreamIsNotChangedInSilence(t *testing.T) {
 	if !errors.As(err, &refused) {
 		t.Fatalf("got %v, want a StreamError", err)
 	}
-	for _, want := range []string{"nats stream edit STOCKS", "--subjects=other.>,stocks.>", "--max-msgs-per-subject=-1", "--ack", "BRIDGE_STREAM_UPDATE"} {
+	for _, want := range []string{"nats stream edit STOCKS", " '--subjects=other.>,stocks.>' ", "--max-msgs-per-subject=-1", "--ack", "BRIDGE_STREAM_UPDATE"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: does not say %q", err, want)
 		}
+	}
+	cfg.NATS.embedded = true
+	if _, err := openStream(t.Context(), js, cfg); err == nil || strings.Contains(err.Error(), "nats stream edit") || !strings.Contains(err.Error(), "BRIDGE_STREAM_UPDATE") {
+		t.Errorf("got %v, want no command for a server that ends with the bridge", err)
 	}
 	cfg.StreamUpdate = true
 	stream, err := openStream(t.Context(), js, cfg)

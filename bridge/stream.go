@@ -60,12 +60,12 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstr
 	}
 	have := stream.CachedInfo().Config
 	faults := streamFaults(have, want)
-	if len(faults) == 0 {
-		return stream, nil
-	}
 	fixed := func(f streamFault) bool { return f.mend == nil } // what the server does not let anyone change
-	if !cfg.StreamUpdate || slices.ContainsFunc(faults, fixed) {
-		return nil, &StreamError{cfg.Stream, faults}
+	if len(faults) > 0 && (!cfg.StreamUpdate || slices.ContainsFunc(faults, fixed)) {
+		return nil, &StreamError{cfg.Stream, faults, cfg.NATS.embedded}
+	}
+	if len(faults) == 0 || !cfg.StreamUpdate {
+		return stream, nil
 	}
 	mended := have
 	for _, f := range faults {
@@ -80,8 +80,9 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstr
 
 // StreamError says that the stream exists and differs from what the promise needs.
 type StreamError struct {
-	Stream string
-	faults []streamFault
+	Stream   string
+	faults   []streamFault
+	embedded bool // it is in the bridge's own NATS server, which ends with the bridge
 }
 
 func (e *StreamError) Error() string {
@@ -96,7 +97,10 @@ func (e *StreamError) Error() string {
 		}
 		flags += " " + f.flag
 	}
-	fmt.Fprintf(&b, " mend it with `nats stream edit %s%s`, or set BRIDGE_STREAM_UPDATE=true", e.Stream, flags)
+	if !e.embedded {
+		fmt.Fprintf(&b, " mend it with `nats stream edit %s%s`, or", e.Stream, flags)
+	}
+	b.WriteString(" set BRIDGE_STREAM_UPDATE=true")
 	return b.String()
 }
 
@@ -116,9 +120,10 @@ func streamFaults(have, want jetstream.StreamConfig) (faults []streamFault) {
 		}
 	}
 	for _, subject := range want.Subjects {
+		covered := func(s string) bool { return strings.HasPrefix(s, strings.TrimSuffix(subject, ">")) } // no two may overlap
+		subjects := append(slices.DeleteFunc(slices.Clone(have.Subjects), covered), subject)
 		add(!slices.Contains(have.Subjects, subject), "it does not have the subjects "+subject,
-			"--subjects="+strings.Join(append(slices.Clone(have.Subjects), subject), ","),
-			func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, subject) })
+			"'--subjects="+strings.Join(subjects, ",")+"'", func(c *jetstream.StreamConfig) { c.Subjects = subjects })
 	}
 	add(have.Retention != want.Retention, "its retention is "+strings.ToLower(have.Retention.String())+", not limits", "", nil)
 	add(have.Storage != want.Storage, "its storage is "+strings.ToLower(have.Storage.String())+", not file", "", nil)
