@@ -14,10 +14,11 @@ func (p *publisher) loadBatch(b *batch) {
 	p.batches = append(p.batches, r)
 	if b.outcome != nil {
 		p.publishGap(*b.outcome, r)
-	}
-	p.events = p.market.Split(p.events[:0], b.frame)
-	for i := range p.events {
-		p.routeREST(&p.events[i], r)
+	} else {
+		events := p.market.Split(nil, b.frame) // p.events may be those of a record that waits, see take
+		for i := range events {
+			p.routeREST(&events[i], r)
+		}
 	}
 	p.releaseBatches()
 }

@@ -120,6 +120,37 @@ func TestBarsFromRESTChangeNothingElse(t *testing.T) {
 	}
 }
 
+// TestBackfillKeepsWhatWaits: a frame that is taken from the queue and has to wait is loaded as it was, whatever the filler has meanwhile.
+func TestBackfillKeepsWhatWaits(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		has  func(gap) *batch
+	}{
+		{"bars", func(gap) *batch { return batchOf(secondBar("Y", 1, 1), secondBar("Y", 2, 1)) }},
+		{"an outcome", func(g gap) *batch {
+			g = g.closed(gapUnfilled, outcome{})
+			return &batch{outcome: &g, settled: make(chan struct{})}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, q := loading(t)
+			g := openIn(t, p, q)
+			bar := secondBar("X", 11, 1)
+			put(t, q, kindFrame, frameOf(bar))
+			loadAll(p) // not the frame: it is behind the gap
+			p.loadBatch(tt.has(g))
+			settle(p, "stocks.gap")
+			loadAll(p)
+			if l := p.lanes["stocks.agg.X"]; l == nil || l.head == nil || string(l.head.raw) != bar {
+				t.Error("the frame's bar is not loaded")
+			}
+			if p.dead.head != nil {
+				t.Errorf("dead letter %q", p.dead.head.raw)
+			}
+		})
+	}
+}
+
 // TestGapGoesToTheFillerWhenStored: not before everything in front of it is settled.
 func TestGapGoesToTheFillerWhenStored(t *testing.T) {
 	p, q := loading(t)

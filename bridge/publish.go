@@ -81,7 +81,7 @@ type publisher struct {
 	late    map[*lane]*fifo[*message] // bars from REST that wait until their lane is empty
 	only    *gap                      // to be filled, and no others; nil: those of the stream
 
-	events []polygon.Event // reused by load
+	events []polygon.Event // of the record that was taken last; reused
 	buf    []byte          // reused for subjects and ids
 	out    outbox
 }
