@@ -37,73 +37,98 @@ func lateREST(t *testing.T, srv *polygontest.Server) (address string, let func()
 	return late.URL, func() { close(open) }
 }
 
+// pastBars is a ticker of which REST has a bar for each second of some minutes, and a stream that remembers no ids.
+type pastBars struct {
+	t     *testing.T
+	cfg   Config
+	srv   *polygontest.Server
+	began time.Time
+	n     int
+}
+
+func newPastBars(t *testing.T, url string, n int) *pastBars {
+	srv := polygontest.NewServer(polygontest.Config{REST: polygontest.REST{Keep: 2 * time.Hour, PageSize: 100}})
+	t.Cleanup(srv.Close)
+	p := &pastBars{t: t, cfg: testConfig(url), srv: srv, began: time.Now().Add(-40 * time.Minute).Truncate(time.Second), n: n}
+	p.cfg.FeedURL, p.cfg.APIKey, p.cfg.RESTURL = srv.URL, NewSecret("secret-key"), srv.RESTURL
+	for i := range n {
+		srv.Past(p.frame(i, 7))
+	}
+	return p
+}
+
+// frame is the bar of a second, with a volume that tells its versions apart. REST has those of volume 7.
+func (p *pastBars) frame(second, volume int) []byte {
+	start := p.began.Add(time.Duration(second) * time.Second).UnixMilli()
+	return fmt.Appendf(nil, `[{"ev":"A","sym":"AAPL","v":%d,"o":1,"c":1,"h":1,"l":1,"s":%d,"e":%d}]`, volume, start, start+1000)
+}
+
+// fill fills the bars of some seconds by hand.
+func (p *pastBars) fill(cfg Config, from, to int, progress func(BackfillProgress)) BackfillResult {
+	got, err := Backfill(p.t.Context(), cfg, BackfillOptions{
+		From:     p.began.Add(time.Duration(from) * time.Second),
+		To:       p.began.Add(time.Duration(to) * time.Second),
+		Symbols:  []string{"AAPL"},
+		Logger:   quiet(p.t),
+		Progress: progress,
+	})
+	if err != nil {
+		p.t.Error(err)
+	}
+	return got
+}
+
+// check checks that the stream has all bars, and no bar from REST behind another version of it.
+func (p *pastBars) check() {
+	p.t.Helper()
+	versions := make(map[string]int)
+	for _, m := range readStream(p.t, p.cfg.NATS.URL, "STOCKS") {
+		key := windowOf(p.t, m.Data())
+		if versions[key]++; m.Headers().Get(headerSource) == "rest" && versions[key] > 1 {
+			p.t.Errorf("%s is stored behind another version", m.Data())
+		}
+	}
+	if len(versions) != p.n {
+		p.t.Errorf("%d bars, want %d", len(versions), p.n)
+	}
+}
+
 // TestTwoFillOneTime: one who fills a time has looked into the stream, and waits for REST. Meanwhile another fills the same time, and
 // the feed sends of it. When REST answers at last, no bar is stored that is there.
 func TestTwoFillOneTime(t *testing.T) {
 	t.Parallel()
 	s := newNATS(t).up()
 	shortWindow(t, s.url)
-	srv := polygontest.NewServer(polygontest.Config{REST: polygontest.REST{Keep: 2 * time.Hour}})
-	t.Cleanup(srv.Close)
-	cfg := testConfig(s.url)
-	cfg.FeedURL, cfg.APIKey, cfg.RESTURL = srv.URL, NewSecret("secret-key"), srv.RESTURL
-	began := time.Now().Add(-40 * time.Minute).Truncate(time.Second)
-	frame := func(second, volume int) []byte {
-		start := began.Add(time.Duration(second) * time.Second).UnixMilli()
-		return fmt.Appendf(nil, `[{"ev":"A","sym":"AAPL","v":%d,"o":1,"c":1,"h":1,"l":1,"s":%d,"e":%d}]`, volume, start, start+1000)
-	}
-	for i := range 100 {
-		srv.Past(frame(i, 7))
-	}
-
-	late := cfg
+	p := newPastBars(t, s.url, 100)
+	late := p.cfg
 	var let func()
-	late.RESTURL, let = lateREST(t, srv)
+	late.RESTURL, let = lateREST(t, p.srv)
 	asking := make(chan struct{}, 1)
-	fill := func(cfg Config, from, to int) BackfillResult {
-		got, err := Backfill(t.Context(), cfg, BackfillOptions{
-			From: began.Add(time.Duration(from) * time.Second), To: began.Add(time.Duration(to) * time.Second),
-			Symbols: []string{"AAPL"}, Logger: quiet(t),
-			Progress: func(p BackfillProgress) {
-				if p.Tickers > 0 && cfg.RESTURL == late.RESTURL {
-					select {
-					case asking <- struct{}{}:
-					default:
-					}
-				}
-			},
-		})
-		if err != nil {
-			t.Error(err)
-		}
-		return got
-	}
 	first := make(chan BackfillResult, 1)
-	go func() { first <- fill(late, 0, 100) }()
+	go func() {
+		first <- p.fill(late, 0, 100, func(now BackfillProgress) {
+			if now.Tickers > 0 && now.Asked == 0 {
+				select {
+				case asking <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}()
 	<-asking
-	if got := fill(cfg, 40, 60); got.Published != 20 {
+	if got := p.fill(p.cfg, 40, 60, nil); got.Published != 20 {
 		t.Errorf("got %+v, want 20 bars published", got)
 	}
-	d := startDelivery(t, cfg)
+	d := startDelivery(t, p.cfg)
 	for _, i := range []int{10, 50, 90} {
-		put(t, d.q, kindFrame, frame(i, 8)) // another version
+		put(t, d.q, kindFrame, p.frame(i, 8))
 	}
 	d.finish()
 	let()
 	if got := <-first; got.Bars != 100 || got.Present != 22 || got.Published != 78 {
 		t.Errorf("got %+v, want 22 bars of 100 present and 78 published", got)
 	}
-
-	versions := make(map[string]int)
-	for _, m := range readStream(t, s.url, "STOCKS") {
-		key := windowOf(t, m.Data())
-		if versions[key]++; m.Headers().Get(headerSource) == "rest" && versions[key] > 1 {
-			t.Errorf("%s is stored behind another version", m.Data())
-		}
-	}
-	if len(versions) != 100 {
-		t.Errorf("%d bars, want 100", len(versions))
-	}
+	p.check()
 }
 
 // TestFillBehindWhatIsNotKnown: bars are stored as long as the subject has nothing else than the filler knows of, and not from there on.
@@ -144,54 +169,44 @@ func TestFillBehindWhatIsNotKnown(t *testing.T) {
 }
 
 // TestFeedSendsWhatIsFilled: the feed sends, in other versions, the very bars that are being filled. None from REST is stored behind one
-// of those, and none is missing.
+// of those, and none is missing, also where the stream's leader changes on the way.
 func TestFeedSendsWhatIsFilled(t *testing.T) {
 	t.Parallel()
-	const seconds = 600
-	s := newNATS(t).up()
-	shortWindow(t, s.url)
-	srv := polygontest.NewServer(polygontest.Config{REST: polygontest.REST{Keep: 2 * time.Hour, PageSize: 100}})
-	t.Cleanup(srv.Close)
-	cfg := testConfig(s.url)
-	cfg.FeedURL, cfg.APIKey, cfg.RESTURL = srv.URL, NewSecret("secret-key"), srv.RESTURL
-	began := time.Now().Add(-40 * time.Minute).Truncate(time.Second)
-	frame := func(second, volume int) []byte {
-		start := began.Add(time.Duration(second) * time.Second).UnixMilli()
-		return fmt.Appendf(nil, `[{"ev":"A","sym":"AAPL","v":%d,"o":1,"c":1,"h":1,"l":1,"s":%d,"e":%d}]`, volume, start, start+1000)
-	}
-	for i := range seconds {
-		srv.Past(frame(i, 7))
-	}
-	d := startDelivery(t, cfg)
-	put(t, d.q, kindFrame, frame(seconds, 7))
-	d.settled(0)
-	filled := make(chan struct{})
-	go func() {
-		defer close(filled)
-		got, err := Backfill(t.Context(), cfg, BackfillOptions{From: began, To: began.Add(seconds * time.Second), Logger: quiet(t)})
-		if err != nil || got.Bars != seconds || got.Present+got.Published != seconds || got.Present == 0 || got.Published == 0 {
-			t.Errorf("got %+v, %v, want %d bars, some of them present and all others published", got, err, seconds)
-		}
-	}()
-	rng := rand.New(rand.NewPCG(1, 1))
-	for sending, volume := true, 100; sending; volume++ {
-		put(t, d.q, kindFrame, frame(rng.IntN(seconds), volume))
-		d.settled(0)
-		select {
-		case <-filled:
-			sending = false
-		default:
-		}
-	}
-	d.finish()
-	versions := make(map[string]int)
-	for _, m := range readStream(t, s.url, "STOCKS") {
-		key := windowOf(t, m.Data())
-		if versions[key]++; m.Headers().Get(headerSource) == "rest" && versions[key] > 1 {
-			t.Errorf("%s is stored behind another version", m.Data())
-		}
-	}
-	if len(versions) != seconds+1 {
-		t.Errorf("%d bars, want %d", len(versions), seconds+1)
+	for _, replicas := range []int{1, 3} {
+		t.Run(fmt.Sprintf("%d replicas", replicas), func(t *testing.T) {
+			t.Parallel()
+			var p *pastBars
+			disturb := func() {}
+			if replicas == 1 {
+				s := newNATS(t).up()
+				shortWindow(t, s.url)
+				p = newPastBars(t, s.url, 600)
+			} else {
+				c := newCluster(t).up().with(briefStream())
+				p = newPastBars(t, c.urls(), 600)
+				disturb = func() { c.stepDown(0) }
+			}
+			d := startDelivery(t, p.cfg)
+			filled := make(chan BackfillResult, 1)
+			go func() { filled <- p.fill(p.cfg, 0, p.n, nil) }()
+			var got BackfillResult
+			rng := rand.New(rand.NewPCG(1, 1))
+			for sent := 1; got.Bars == 0 && !t.Failed(); sent++ {
+				put(t, d.q, kindFrame, p.frame(rng.IntN(p.n), 7+sent))
+				d.settled(0)
+				if sent%100 == 0 {
+					disturb()
+				}
+				select {
+				case got = <-filled:
+				default:
+				}
+			}
+			d.finish()
+			if got.Bars != p.n || got.Present+got.Published != p.n || got.Present == 0 || got.Published == 0 {
+				t.Errorf("got %+v, want %d bars, some of them present and all others published", got, p.n)
+			}
+			p.check()
+		})
 	}
 }
