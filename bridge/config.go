@@ -32,6 +32,7 @@ type Config struct {
 	StreamReplicas int
 	StreamMaxAge   time.Duration
 	StreamMaxBytes int64
+	StreamSet      StreamSet
 	StreamUpdate   bool // an existing stream may be changed
 
 	SpoolMaxBytes int64
@@ -44,6 +45,9 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string // FormatJSON or FormatText
 }
+
+// StreamSet says which limits of the stream hold for one that exists, too: those that were set. The others are for one that is made.
+type StreamSet struct{ Replicas, MaxAge, MaxBytes bool }
 
 const (
 	leastMaxAge = duplicateWindow // the server refuses a stream that forgets messages before their ids
@@ -79,6 +83,7 @@ func Load() (Config, error) {
 		LogFormat:      p.oneOf("BRIDGE_LOG_FORMAT", env.LogFormat, FormatJSON, FormatText),
 	}
 	cfg.Backfill = p.oneOf("BRIDGE_BACKFILL", env.Backfill, "true", "false") == "true"
+	cfg.StreamSet = StreamSet{isSet("BRIDGE_STREAM_REPLICAS"), isSet("BRIDGE_STREAM_MAX_AGE"), isSet("BRIDGE_STREAM_MAX_BYTES")}
 	cfg.StreamUpdate = p.oneOf("BRIDGE_STREAM_UPDATE", env.StreamUpdate, "true", "false") == "true"
 	cfg.Standby = p.oneOf("BRIDGE_STANDBY", env.Standby, "true", "false") == "true"
 	cfg.StreamReplicas, _ = strconv.Atoi(p.oneOf("BRIDGE_STREAM_REPLICAS", env.StreamReplicas, "1", "3", "5"))

@@ -125,6 +125,7 @@ func TestLoadEverything(t *testing.T) {
 		StreamReplicas: 3,
 		StreamMaxAge:   10 * time.Minute,
 		StreamMaxBytes: 1 << 30,
+		StreamSet:      StreamSet{true, true, true},
 		StreamUpdate:   true,
 		SpoolMaxBytes:  1 << 40,
 		SpoolRetain:    time.Minute,

@@ -59,6 +59,9 @@ func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness
 	if err != nil {
 		return err
 	}
+	if err := streamAdvice(stream.CachedInfo().Config, cfg); err != nil && p.only == nil { // a backfill by hand leaves it to the bridge
+		p.limited.Warn("stream", "stream is not as set or promised", "err", err)
+	}
 	p.out.maxBytes = int(c.conn.MaxPayload())
 	if limit := stream.CachedInfo().Config.MaxMsgSize; limit > 0 {
 		p.out.maxBytes = min(p.out.maxBytes, int(limit))

@@ -38,7 +38,7 @@ type environment struct {
 	StreamReplicas string `envconfig:"BRIDGE_STREAM_REPLICAS" default:"1" desc:"copies of the stream in a NATS cluster: 1, 3 or 5"`
 	StreamMaxAge   string `envconfig:"BRIDGE_STREAM_MAX_AGE" default:"72h" desc:"how long the stream keeps a message"`
 	StreamMaxBytes string `envconfig:"BRIDGE_STREAM_MAX_BYTES" default:"20GiB" desc:"size at which the stream drops its oldest messages"`
-	StreamUpdate   string `envconfig:"BRIDGE_STREAM_UPDATE" default:"false" desc:"true lets the bridge change an existing stream whose settings break its promise"`
+	StreamUpdate   string `envconfig:"BRIDGE_STREAM_UPDATE" default:"false" desc:"true lets the bridge change an existing stream whose settings break its promise, or differ from the limits that are set here"`
 
 	SpoolMaxBytes string `envconfig:"BRIDGE_SPOOL_MAX_BYTES" default:"10GiB" desc:"disk for what is read and not stored yet, as while NATS is down. Beyond it frames are dropped, counted and logged"`
 	SpoolRetain   string `envconfig:"BRIDGE_SPOOL_RETAIN" default:"5m" desc:"how long what is stored stays in the queue on disk, to be sent again if NATS loses it"`
@@ -77,6 +77,9 @@ func readEnvironment() (environment, error) {
 	}
 	return env, errors.Join(append(problems, misspelt(os.Environ())...)...)
 }
+
+// isSet reports whether a setting is not left to its default.
+func isSet(name string) bool { return os.Getenv(name) != "" }
 
 // readSecret completes a secret from the file that NAME_FILE names, as containers hand secrets over. After an error
 // it is set to something, so that nobody complains of its absence as well.

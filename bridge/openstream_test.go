@@ -2,9 +2,11 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -51,6 +53,48 @@ func TestStreamIsNotChangedInSilence(t *testing.T) {
 	}
 	if again, err := openStream(t.Context(), js, cfg); err != nil || again == nil {
 		t.Errorf("the mended stream is refused: %v", err)
+	}
+}
+
+// TestStreamIsNotAsWished: a limit that was set and that the stream does not have is named with the command, and applied when the
+// configuration says so. A default is not: an operator may have chosen otherwise.
+func TestStreamIsNotAsWished(t *testing.T) {
+	t.Parallel()
+	url := startNATS(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
+	js := connect(t, url)
+	cfg := testConfig(url)
+	other := streamConfig(cfg)
+	other.MaxAge, other.MaxBytes, other.Duplicates = time.Minute, -1, 10*time.Second
+	if _, err := js.CreateStream(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		set    StreamSet
+		update bool
+		advice string // "": none
+		age    time.Duration
+		bytes  int64
+		window time.Duration
+	}{
+		{"defaults", StreamSet{}, false, "`nats stream edit STOCKS --dupe-window=1m0s`, or set BRIDGE_STREAM_UPDATE=true", time.Minute, -1, 10 * time.Second},
+		{"limits", StreamSet{true, true, true}, false, "it has max-bytes=-1, not 1GiB; it has max-age=1m0s, not 1h0m0s; it has dupe-window=10s, not 2m0s; mend it", time.Minute, -1, 10 * time.Second},
+		{"update of none", StreamSet{}, true, "", time.Minute, -1, time.Minute},
+		{"update", StreamSet{MaxAge: true}, true, "", time.Hour, -1, 2 * time.Minute},
+		{"update of all", StreamSet{true, true, true}, true, "", time.Hour, 1 << 30, 2 * time.Minute},
+	} {
+		cfg.StreamSet, cfg.StreamUpdate = tt.set, tt.update
+		stream, err := openStream(t.Context(), js, cfg)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		got := stream.CachedInfo().Config
+		if got.MaxAge != tt.age || got.MaxBytes != tt.bytes || got.Duplicates != tt.window {
+			t.Errorf("%s: got %v, %d bytes, window %v; want %v, %d, %v", tt.name, got.MaxAge, got.MaxBytes, got.Duplicates, tt.age, tt.bytes, tt.window)
+		}
+		if advice := streamAdvice(got, cfg); (advice == nil) != (tt.advice == "") || !strings.Contains(fmt.Sprint(advice), tt.advice) {
+			t.Errorf("%s: got the advice %v, want %q in it", tt.name, advice, tt.advice)
+		}
 	}
 }
 

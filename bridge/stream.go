@@ -44,7 +44,7 @@ func streamConfig(cfg Config) jetstream.StreamConfig {
 
 // openStream returns the stream, made when it is absent. One that is there is never changed in
 // silence: what breaks the promise is an error that names the mending command, unless the
-// configuration says that the bridge may apply it.
+// configuration says that the bridge may apply it. Then it applies what streamAdvice would name, too.
 func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstream.Stream, error) {
 	want := streamConfig(cfg)
 	stream, err := js.Stream(ctx, cfg.Stream)
@@ -62,8 +62,9 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstr
 	faults := streamFaults(have, want)
 	fixed := func(f streamFault) bool { return f.mend == nil } // what the server does not let anyone change
 	if len(faults) > 0 && (!cfg.StreamUpdate || slices.ContainsFunc(faults, fixed)) {
-		return nil, &StreamError{cfg.Stream, faults, cfg.NATS.embedded}
+		return nil, &StreamError{cfg.Stream, "cannot keep the promise", faults, cfg.NATS.embedded}
 	}
+	faults = append(faults, streamWishes(have, cfg)...)
 	if len(faults) == 0 || !cfg.StreamUpdate {
 		return stream, nil
 	}
@@ -81,13 +82,14 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstr
 // StreamError says that the stream exists and differs from what the promise needs.
 type StreamError struct {
 	Stream   string
+	trouble  string
 	faults   []streamFault
 	embedded bool // it is in the bridge's own NATS server, which ends with the bridge
 }
 
 func (e *StreamError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "stream %s exists and cannot keep the promise:", e.Stream)
+	fmt.Fprintf(&b, "stream %s exists and %s:", e.Stream, e.trouble)
 	flags := ""
 	for _, f := range e.faults {
 		fmt.Fprintf(&b, " %s;", f.what)
@@ -104,15 +106,14 @@ func (e *StreamError) Error() string {
 	return b.String()
 }
 
-// streamFault is one setting of an existing stream with which something could be lost.
+// streamFault is one setting of an existing stream that is not as it must be, or as it was wished.
 type streamFault struct {
 	what string
 	flag string // of `nats stream edit`; "" when the server does not allow the change
 	mend func(*jetstream.StreamConfig)
 }
 
-// streamFaults compares a stream with what the promise needs. Limits of age, size and replicas are
-// the operator's to choose, and so is the length of the duplicate window.
+// streamFaults compares a stream with what the promise needs.
 func streamFaults(have, want jetstream.StreamConfig) (faults []streamFault) {
 	add := func(wrong bool, what, flag string, mend func(*jetstream.StreamConfig)) {
 		if wrong {
@@ -136,6 +137,39 @@ func streamFaults(have, want jetstream.StreamConfig) (faults []streamFault) {
 		fmt.Sprintf("--max-msg-size=%d", maxMessageBytes), func(c *jetstream.StreamConfig) { c.MaxMsgSize = maxMessageBytes })
 	add(have.SubjectTransform != nil, "it changes subjects", "", nil)
 	return faults
+}
+
+// streamWishes compares a stream with the limits that were set, and with the duplicate window that is promised for what the vendor
+// sends twice. None of them is worth refusing the stream. A limit that was not set is the operator's to choose with other tools.
+func streamWishes(have jetstream.StreamConfig, cfg Config) (wishes []streamFault) {
+	add := func(differs bool, flag string, have, want any, mend func(*jetstream.StreamConfig)) {
+		if differs {
+			wishes = append(wishes, streamFault{fmt.Sprintf("it has %s=%v, not %v", flag, have, want), fmt.Sprintf("--%s=%v", flag, want), mend})
+		}
+	}
+	add(cfg.StreamSet.Replicas && have.Replicas != cfg.StreamReplicas, "replicas", have.Replicas, cfg.StreamReplicas,
+		func(c *jetstream.StreamConfig) { c.Replicas = cfg.StreamReplicas })
+	add(cfg.StreamSet.MaxBytes && have.MaxBytes != cfg.StreamMaxBytes, "max-bytes", formatSize(have.MaxBytes), formatSize(cfg.StreamMaxBytes),
+		func(c *jetstream.StreamConfig) { c.MaxBytes = cfg.StreamMaxBytes })
+	age := have.MaxAge
+	if cfg.StreamSet.MaxAge {
+		age = cfg.StreamMaxAge
+	}
+	add(have.MaxAge != age, "max-age", have.MaxAge, age, func(c *jetstream.StreamConfig) { c.MaxAge = age })
+	window := duplicateWindow
+	if age > 0 {
+		window = min(window, age) // the server refuses a longer one
+	}
+	add(have.Duplicates < window, "dupe-window", have.Duplicates, window, func(c *jetstream.StreamConfig) { c.Duplicates = window })
+	return wishes
+}
+
+// streamAdvice returns what is not as wished in the stream that openStream returned, nil if nothing is.
+func streamAdvice(have jetstream.StreamConfig, cfg Config) error {
+	if wishes := streamWishes(have, cfg); len(wishes) > 0 {
+		return &StreamError{cfg.Stream, "is used as it is", wishes, false}
+	}
+	return nil
 }
 
 // explainCreate says what to do about a stream that could not be made.

@@ -216,6 +216,9 @@ func TestBackfillBesideBridge(t *testing.T) {
 	if code := stop(); code != 0 {
 		t.Errorf("bridge: got exit code %d, want 0", code)
 	}
+	if !strings.Contains(log.String(), "nats stream edit STOCKS --dupe-window=2m0s") {
+		t.Error("the bridge does not warn of the stream's short window, which the backfill leaves to it")
+	}
 	p.whole()
 	if _, fromREST := p.bars(); fromREST != pastSeconds {
 		t.Errorf("%d bars are from REST, want %d", fromREST, pastSeconds)
