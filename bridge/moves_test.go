@@ -55,9 +55,9 @@ func mayPauseServer(now *situation) bool {
 	return now.servers[now.server] == up && (len(now.servers) == 1 || !now.brief)
 }
 
-// mayCopyServer: what the server lacks when it is taken back, a tight queue has not kept.
+// mayCopyServer: what the server lacks when it is taken back, a tight queue has not kept, and a stream that was full would not take again.
 func mayCopyServer(now *situation) bool {
-	return len(now.servers) == 1 && now.servers[0] == up && !now.tight
+	return len(now.servers) == 1 && now.servers[0] == up && !now.tight && !now.full
 }
 
 // mayTakeServerBack: what the server then lacks, the bridge has on disk, or in memory and sends it again at once.
