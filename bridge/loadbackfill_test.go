@@ -305,7 +305,7 @@ func TestLastOfFeedIsFarBack(t *testing.T) {
 	publish := func(symbol string, start int, source ...string) {
 		m := nats.NewMsg("stocks.agg." + symbol)
 		m.Header = nats.Header{jetstream.MsgIDHeader: {fmt.Sprintf("A.%s.%d.0", symbol, start)}, headerSource: source}
-		if err := js.Conn().PublishMsg(m); err != nil {
+		if _, err := js.PublishMsgAsync(m); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -313,8 +313,11 @@ func TestLastOfFeedIsFarBack(t *testing.T) {
 	publish("X", 2)
 	publish("X", 3)
 	for i := range 12_000 {
-		publish("X", i, "rest")
-		publish("Y", i, "rest")
+		publish("X", 4+i, "rest")
+		publish("Y", 4+i, "rest")
+		if i%1000 == 0 {
+			<-js.PublishAsyncComplete()
+		}
 	}
 	stored(t, s.url, 24_003)
 	last, err := lastMessages(t.Context(), stream, "stocks.>")
