@@ -24,6 +24,9 @@ func awaitRest(ctx context.Context, js jetstream.JetStream, stream jetstream.Str
 	if c := stream.CachedInfo().Cluster; c == nil || len(c.Replicas) == 0 {
 		return nil // it stores what it takes
 	}
+	if _, err := currentInfo(ctx, stream); err != nil { // nobody answers where there is no leader, and this tells so
+		return err
+	}
 	taken, err := lastTaken(ctx, js, m)
 	if err != nil {
 		return err
