@@ -82,7 +82,7 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstr
 // StreamError says that the stream exists and differs from what the promise needs.
 type StreamError struct {
 	Stream   string
-	trouble  string
+	trouble  string // as in "cannot keep the promise"
 	faults   []streamFault
 	embedded bool // it is in the bridge's own NATS server, which ends with the bridge
 }
