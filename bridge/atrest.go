@@ -20,14 +20,14 @@ var errNotAtRest = errors.New("the stream's leader has taken messages that are n
 
 // awaitRest waits until all is stored that the stream's leader has taken. In a cluster it stores a message when a majority has it: while its
 // peers are down or busy that may take longer than it remembers ids. What the stream does not have by then will not come any more.
-func awaitRest(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, m polygon.Market) error {
-	if c := stream.CachedInfo().Cluster; c == nil || len(c.Replicas) == 0 {
+func awaitRest(ctx context.Context, c *link, stream jetstream.Stream, m polygon.Market) error {
+	if peers := stream.CachedInfo().Cluster; peers == nil || len(peers.Replicas) == 0 {
 		return nil // it stores what it takes
 	}
 	if _, err := currentInfo(ctx, stream); err != nil { // nobody answers where there is no leader, and this tells so
 		return err
 	}
-	taken, err := lastTaken(ctx, js, m)
+	taken, err := lastTaken(ctx, c, m)
 	if err != nil {
 		return err
 	}
@@ -51,14 +51,45 @@ func probeSubject(m polygon.Market) string { return string(m) + ".probe" }
 
 // lastTaken returns the sequence of the newest message that the stream's leader has taken, stored or not. It tells that when it refuses
 // one that is to be stored only behind another sequence.
-func lastTaken(ctx context.Context, js jetstream.JetStream, m polygon.Market) (uint64, error) {
-	probe := nats.NewMsg(probeSubject(m))
-	probe.Header.Set(jetstream.ExpectedLastSeqHeader, strconv.Itoa(math.MaxInt64))
-	_, err := js.PublishMsg(ctx, probe)
-	refusal, ok := errors.AsType[*jetstream.APIError](err)
-	if !ok || refusal.ErrorCode != codeWrongLast {
+func lastTaken(ctx context.Context, c *link, m polygon.Market) (uint64, error) {
+	refusal, err := refusalOfProbe(ctx, c, m)
+	if err != nil {
 		return 0, fmt.Errorf("ask how far the stream's leader is: %w", err)
 	}
 	_, seq, _ := strings.Cut(refusal.Description, ": ") // wrong last sequence: 17
 	return strconv.ParseUint(seq, 10, 64)
+}
+
+// refusalOfProbe returns what the stream says of the probe. Some subscriber may answer it too, and before.
+func refusalOfProbe(ctx context.Context, c *link, m polygon.Market) (*jetstream.APIError, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	probe := nats.NewMsg(probeSubject(m))
+	probe.Header.Set(jetstream.ExpectedLastSeqHeader, strconv.Itoa(math.MaxInt64))
+	probe.Reply = nats.NewInbox()
+	answers, err := c.conn.SubscribeSync(probe.Reply)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answers.Unsubscribe() }()
+	if err := c.conn.PublishMsg(probe); err != nil {
+		return nil, err
+	}
+	for {
+		answer, err := answers.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		_, err = parseAck(answer, c.ackPrefix, c.stream)
+		if errors.Is(err, errStranger) {
+			continue
+		}
+		if r, ok := errors.AsType[*refusal](err); ok {
+			err = r.err
+		}
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == codeWrongLast {
+			return api, nil
+		}
+		return nil, fmt.Errorf("unexpected answer %.200q: %v", answer.Data, err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"bridge/polygon"
 	"bridge/polygon/polygontest"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -111,10 +112,14 @@ func TestAwaitRest(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t).up().with(briefStream())
 	leader := c.leader()
-	js := connect(t, c.servers[leader].url)
+	to, err := dialLink(t.Context(), testConfig(c.servers[leader].url).NATS, "STOCKS", nil, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.close()
 	publish := func(n int) {
 		for range n {
-			if err := js.Conn().Publish("stocks.agg.X", []byte("{}")); err != nil {
+			if err := to.conn.Publish("stocks.agg.X", []byte("{}")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -129,20 +134,41 @@ func TestAwaitRest(t *testing.T) {
 	}
 	publish(5)
 	eventually(t, "the leader has taken them", func() error {
-		taken, err := lastTaken(t.Context(), js, polygon.Stocks)
+		taken, err := lastTaken(t.Context(), to, polygon.Stocks)
 		if err == nil && taken != 25 {
 			err = fmt.Errorf("it has taken %d", taken)
 		}
 		return err
 	})
-	stream, err := js.Stream(t.Context(), "STOCKS")
+	stream, err := to.js.Stream(t.Context(), "STOCKS")
 	if err != nil || stream.CachedInfo().State.LastSeq != 20 {
 		t.Fatalf("it has stored %d messages, %v, want 20", stream.CachedInfo().State.LastSeq, err)
 	}
 	c.servers[(leader+1)%3].up()
-	eventually(t, "the stream is at rest", func() error { return awaitRest(t.Context(), js, stream, polygon.Stocks) })
+	eventually(t, "the stream is at rest", func() error { return awaitRest(t.Context(), to, stream, polygon.Stocks) })
 	if info, err := stream.Info(t.Context()); err != nil || info.State.LastSeq != 25 {
 		t.Errorf("it has stored %d messages, %v, want 25", info.State.LastSeq, err)
+	}
+}
+
+// TestProbeIsAnsweredByOthers: an answer that is not of the stream is left alone.
+func TestProbeIsAnsweredByOthers(t *testing.T) {
+	t.Parallel()
+	c, err := dialLink(t.Context(), testConfig(newNATS(t).up().url).NATS, "STOCKS", nil, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if _, err := c.conn.Subscribe(probeSubject(polygon.Stocks), func(m *nats.Msg) {
+		for _, answer := range []string{"", "+ACK", `{"stream":"OTHER","seq":5}`,
+			`{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 17"},"stream":"STOCKS","seq":0}`} {
+			_ = m.Respond([]byte(answer))
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if taken, err := lastTaken(t.Context(), c, polygon.Stocks); err != nil || taken != 17 {
+		t.Errorf("got %d, %v, want 17", taken, err)
 	}
 }
 

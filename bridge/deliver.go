@@ -66,7 +66,7 @@ func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness
 	if limit := stream.CachedInfo().Config.MaxMsgSize; limit > 0 {
 		p.out.maxBytes = min(p.out.maxBytes, int(limit))
 	}
-	if err := awaitRest(ctx, c.js, stream, cfg.Market); err != nil {
+	if err := awaitRest(ctx, c, stream, cfg.Market); err != nil {
 		return err
 	}
 	if err := p.reconcile(ctx, stream); err != nil {
