@@ -1,0 +1,95 @@
+package bridge
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"bridge/polygon/polygontest"
+)
+
+// permissionsOfREADME returns what the README lets a bridge's NATS user do, alone and with BRIDGE_STANDBY=true.
+func permissionsOfREADME(t *testing.T) (alone, both string) {
+	t.Helper()
+	_, both, _ = strings.Cut(fileText(t, "../README.md"), "```\npermissions: {\n")
+	both, _, _ = strings.Cut(both, "```")
+	alone, standby, found := strings.Cut(both, "    # with BRIDGE_STANDBY=true\n")
+	_, rest, end := strings.Cut(standby, "]")
+	if !found || !end {
+		t.Fatal("the README has no permissions, or does not tell which are for BRIDGE_STANDBY=true")
+	}
+	return "permissions: {\n" + alone + "]" + rest, "permissions: {\n" + both
+}
+
+// TestREADMEPermissions: what the README lets a bridge's NATS user do is enough to store bars and to fill those that were missed between
+// one bridge and the next, and none of it is too much.
+func TestREADMEPermissions(t *testing.T) {
+	t.Parallel()
+	alone, both := permissionsOfREADME(t)
+	for _, tt := range []struct {
+		name        string
+		permissions string
+		standby     bool
+	}{
+		{"alone", alone, false},
+		{"with standby", both, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newNATS(t, fmt.Sprintf("trace: true, authorization { users: [ { user: test, password: p }, { user: bridge, password: p, %s } ] }", tt.permissions))
+			bridgesURL := strings.Replace(s.url, "//", "//bridge:p@", 1)
+			s.url = strings.Replace(s.url, "//", "//test:p@", 1)
+			s.up()
+			// REST is so late that the feed has sent more of every ticker before the gap is filled.
+			srv := newLiveMarket(t, 10_000, polygontest.REST{Lag: 5 * time.Second})
+			newOne := func() *process {
+				return newFillingBridge(t, srv, bridgesURL, fmt.Sprintf("BRIDGE_STANDBY=%v", tt.standby))
+			}
+			first, second := newOne(), newOne()
+			first.start()
+			stored(t, s.url, 60)
+			if tt.standby {
+				second.start()
+				second.says("standing by")
+			}
+			for range 4 { // while there is none, and a while longer
+				srv.NextSession(polygontest.RefuseUpgrade(503))
+			}
+			first.stop()
+			if !tt.standby {
+				second.start()
+			}
+			if g := awaitOutcome(t, s.url, 1)[0]; g.State != gapFilled || g.Outcome.Published == 0 {
+				t.Errorf("got %+v %+v, want it filled", g, g.Outcome)
+			}
+			second.stop()
+			checkPermissionsUsed(t, tt.permissions, s.log.String())
+		})
+	}
+}
+
+// checkPermissionsUsed compares the subjects that the bridge's user may publish to with those of a server's trace.
+func checkPermissionsUsed(t *testing.T, permissions, trace string) {
+	t.Helper()
+	published := ""
+	for line := range strings.Lines(trace) {
+		if strings.Contains(line, "Violation") {
+			t.Error(line)
+		}
+		if strings.Contains(line, "user:bridge") && strings.Contains(line, "PUB ") {
+			published += line
+		}
+	}
+	publish, _, _ := strings.Cut(permissions, "]")
+	for _, m := range regexp.MustCompile(`"(.*)"`).FindAllStringSubmatch(publish, -1) {
+		subject := "PUB " + strings.TrimRight(m[1], "*>")
+		if !strings.HasSuffix(subject, ".") {
+			subject += " " // and no more tokens
+		}
+		if !strings.Contains(published, subject) {
+			t.Errorf("%s is allowed, and of no use", m[1])
+		}
+	}
+}
