@@ -142,6 +142,12 @@ func (d *daemon) work(ctx, held context.Context) error {
 		d.filler.run(feeding)
 		return nil
 	})
+	if !d.cfg.Standby {
+		g.Go(func() error {
+			d.warnOfHolder(feeding)
+			return nil
+		})
+	}
 	g.Go(func() error {
 		defer stopFeed()
 		if err := d.publisher.run(publishing, d.cfg, d.ready); !errors.Is(err, errDrained) {

@@ -103,8 +103,8 @@ func explainNATS(cfg NATSConfig, err error) error {
 }
 
 // dialJetStream opens a connection for those who only look into the stream, beside the publisher's. It is closed by its Conn.
-func dialJetStream(cfg NATSConfig) (jetstream.JetStream, error) {
-	conn, err := dialNATS(cfg)
+func dialJetStream(cfg NATSConfig, extra ...nats.Option) (jetstream.JetStream, error) {
+	conn, err := dialNATS(cfg, extra...)
 	if err != nil {
 		return nil, err
 	}

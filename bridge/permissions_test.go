@@ -48,6 +48,9 @@ func TestREADMEPermissions(t *testing.T) {
 				return newFillingBridge(t, srv, bridgesURL, fmt.Sprintf("BRIDGE_STANDBY=%v", tt.standby))
 			}
 			first, second := newOne(), newOne()
+			if !tt.standby { // it looks who has the lease
+				holdLease(t, s.url)
+			}
 			first.start()
 			stored(t, s.url, 60)
 			if tt.standby {

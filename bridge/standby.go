@@ -50,6 +50,23 @@ func (d *daemon) takeTurn(ctx context.Context, l *lease.Lease) error {
 	return d.work(ctx, l.Held())
 }
 
+// warnOfHolder warns a bridge on its own of others that take turns: it does not ask for their lease, and dials as well. Nothing is
+// said where the lease cannot be seen, as for lack of permissions.
+func (d *daemon) warnOfHolder(ctx context.Context) {
+	silent := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
+	js, err := dialJetStream(d.cfg.NATS, silent)
+	for failures := 0; err != nil; failures++ {
+		if !sleep(ctx, backoff(failures, longestNATSWait)) {
+			return
+		}
+		js, err = dialJetStream(d.cfg.NATS, silent)
+	}
+	defer js.Conn().Close()
+	if holder := lease.HolderOf(ctx, js, leaseBucket, d.cfg.Stream); holder != "" {
+		d.log.Warn("another bridge has the lease of this stream, and with one key each ends the other's session: set BRIDGE_STANDBY=true for this one, too", "holder", holder)
+	}
+}
+
 // isBadBucket reports whether it takes another setting, or an operator, before there can be a lease.
 func isBadBucket(err error) bool {
 	var bucket *lease.BucketError

@@ -1,16 +1,20 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"bridge/bridge/internal/lease"
 	"bridge/polygon/polygontest"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -262,6 +266,71 @@ func TestStandbyOfOtherStream(t *testing.T) {
 	p.b.log.reset()
 	p.b.start()
 	p.b.says("lease acquired")
+}
+
+// TestOneWithoutStandby: a bridge that does not take turns is told when others do on its stream.
+func TestOneWithoutStandby(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, longTTL, polygontest.Plan{Connections: -1})
+	lone := newBridge(t, p.srv, p.server.url)
+	lone.start()
+	lone.says("set BRIDGE_STANDBY=true for this one, too")
+	lone.stop()
+}
+
+// holdLease holds the lease of the stream as "a host" until it is let go.
+func holdLease(t *testing.T, url string) (letGo func()) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	held, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- lease.Hold(ctx, lease.Options{
+			Dial:   func(options ...nats.Option) (*nats.Conn, error) { return nats.Connect(url, options...) },
+			Bucket: leaseBucket,
+			Key:    "STOCKS",
+			Holder: "a host",
+			Logger: quiet(t),
+		}, func(ctx context.Context, _ *lease.Lease) error {
+			close(held)
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	<-held
+	letGo = sync.OnceFunc(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(letGo)
+	return letGo
+}
+
+// TestWarnOfHolder: the warning is for a lease that is held. Where none can be seen there is none.
+func TestWarnOfHolder(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t, `authorization { users: [ { user: test, password: p }, { user: denied, password: p, permissions: { publish: { deny: "$JS.API.STREAM.>" } } } ] }`)
+	denied := testConfig(strings.Replace(s.url, "//", "//denied:p@", 1))
+	s.url = strings.Replace(s.url, "//", "//test:p@", 1)
+	s.up()
+	cfg, other := testConfig(s.url), testConfig(s.url)
+	other.Stream = "OTHER"
+	check := func(name string, cfg Config, want bool) {
+		t.Helper()
+		log := shownOnFailure(t)
+		(&daemon{cfg: cfg, log: logTo(log)}).warnOfHolder(t.Context())
+		if warned := strings.Contains(log.String(), `holder="a host"`); warned != want {
+			t.Errorf("%s: warned: %v, want %v", name, warned, want)
+		}
+	}
+	check("no bucket", cfg, false)
+	letGo := holdLease(t, s.url)
+	check("held", cfg, true)
+	check("held, of another stream", other, false)
+	check("held, not to be read", denied, false)
+	letGo()
+	check("released", cfg, false)
 }
 
 // TestStandbyIsReady: one that stands by is ready as long as it sees the lease, and says what it is.

@@ -115,6 +115,20 @@ func (b *bucket) write(ctx context.Context, revision uint64) (uint64, error) {
 	return ack.Sequence, nil
 }
 
+// HolderOf returns who holds the lease of a key; "" if nobody does, or if it cannot be seen. It makes no bucket.
+func HolderOf(ctx context.Context, js jetstream.JetStream, bucketName, key string) string {
+	b := &bucket{opt: Options{Bucket: bucketName, Key: key}, js: js}
+	var err error
+	if b.stream, err = js.Stream(ctx, streamName(b.opt)); err != nil {
+		return ""
+	}
+	_, err = b.read(ctx)
+	if held, ok := errors.AsType[*heldError](err); ok {
+		return held.holder
+	}
+	return ""
+}
+
 // watch returns the changes of the key until ctx or the connection ends; nil if they cannot be had.
 func (b *bucket) watch(ctx context.Context) <-chan jetstream.KeyValueEntry {
 	kv, err := b.js.KeyValue(ctx, b.opt.Bucket)
