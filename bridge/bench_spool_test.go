@@ -91,7 +91,7 @@ func BenchmarkReconcile(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer c.close()
-	stream, err := openStream(b.Context(), c.js, cfg)
+	stream, err := openStream(b.Context(), c.js, cfg, quiet(b))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness
 	}
 	defer c.close()
 
-	stream, err := openStream(ctx, c.js, cfg)
+	stream, err := openStream(ctx, c.js, cfg, p.log)
 	if err != nil {
 		return err
 	}

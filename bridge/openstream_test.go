@@ -21,11 +21,12 @@ func TestStreamIsNotChangedInSilence(t *testing.T) {
 	cfg := testConfig(s.url)
 	wrong := streamConfig(cfg)
 	wrong.Subjects, wrong.MaxMsgsPerSubject, wrong.NoAck = []string{"stocks.agg.>", "other.>", "stocks.gap"}, 1, true
+	wrong.Duplicates = time.Minute
 	wrong.MaxAge, wrong.Compression = 0, jetstream.NoCompression // the operator's to choose
 	if _, err := js.CreateStream(t.Context(), wrong); err != nil {
 		t.Fatal(err)
 	}
-	_, err := openStream(t.Context(), js, cfg)
+	_, err := openStream(t.Context(), js, cfg, quiet(t))
 	var refused *StreamError
 	if !errors.As(err, &refused) {
 		t.Fatalf("got %v, want a StreamError", err)
@@ -36,13 +37,24 @@ func TestStreamIsNotChangedInSilence(t *testing.T) {
 		}
 	}
 	cfg.NATS.embedded = true
-	if _, err := openStream(t.Context(), js, cfg); err == nil || strings.Contains(err.Error(), "nats stream edit") || !strings.Contains(err.Error(), "BRIDGE_STREAM_UPDATE") {
+	if _, err := openStream(t.Context(), js, cfg, quiet(t)); err == nil || strings.Contains(err.Error(), "nats stream edit") || !strings.Contains(err.Error(), "BRIDGE_STREAM_UPDATE") {
 		t.Errorf("got %v, want no command for a server that ends with the bridge", err)
 	}
 	cfg.StreamUpdate = true
-	stream, err := openStream(t.Context(), js, cfg)
+	log := shownOnFailure(t)
+	stream, err := openStream(t.Context(), js, cfg, logTo(log))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"setting=subjects from=stocks.agg.>,other.>,stocks.gap to=other.>,stocks.>",
+		"setting=max-msgs-per-subject from=1 to=-1",
+		"setting=ack from=false to=true",
+		"setting=dupe-window from=1m0s to=2m0s",
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not say %s", want)
+		}
 	}
 	got := stream.CachedInfo().Config
 	if !slices.Equal(got.Subjects, []string{"other.>", "stocks.>"}) || got.MaxMsgsPerSubject != -1 || got.NoAck {
@@ -51,8 +63,9 @@ func TestStreamIsNotChangedInSilence(t *testing.T) {
 	if got.MaxAge != 0 || got.Compression != jetstream.NoCompression {
 		t.Errorf("what is the operator's to choose was changed: %+v", got)
 	}
-	if again, err := openStream(t.Context(), js, cfg); err != nil || again == nil {
-		t.Errorf("the mended stream is refused: %v", err)
+	log.reset()
+	if again, err := openStream(t.Context(), js, cfg, logTo(log)); err != nil || again == nil || log.String() != "" {
+		t.Errorf("the mended stream is refused, or mended again: %v", err)
 	}
 }
 
@@ -84,7 +97,7 @@ func TestStreamIsNotAsWished(t *testing.T) {
 		{"update of all", StreamSet{true, true, true}, true, "", time.Hour, 1 << 30, 2 * time.Minute},
 	} {
 		cfg.StreamSet, cfg.StreamUpdate = tt.set, tt.update
-		stream, err := openStream(t.Context(), js, cfg)
+		stream, err := openStream(t.Context(), js, cfg, quiet(t))
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
@@ -102,7 +115,7 @@ func TestStreamIsNotAsWished(t *testing.T) {
 func TestOpenStreamWithoutJetStream(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(startNATS(t, &server.Options{}))
-	_, err := openStream(t.Context(), connect(t, cfg.NATS.URL), cfg)
+	_, err := openStream(t.Context(), connect(t, cfg.NATS.URL), cfg, quiet(t))
 	if err == nil || !strings.Contains(err.Error(), "nats-server -js") || ExitCode(err) == 2 {
 		t.Errorf("got %v with exit code %d, want the remedy, and another attempt", err, ExitCode(err))
 	}

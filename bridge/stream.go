@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -44,8 +45,8 @@ func streamConfig(cfg Config) jetstream.StreamConfig {
 
 // openStream returns the stream, made when it is absent. One that is there is never changed in
 // silence: what breaks the promise is an error that names the mending command, unless the
-// configuration says that the bridge may apply it. Then it applies what streamAdvice would name, too.
-func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstream.Stream, error) {
+// configuration says that the bridge may apply it. Then it applies what streamAdvice would name, too, and logs what it has changed.
+func openStream(ctx context.Context, js jetstream.JetStream, cfg Config, log *slog.Logger) (jetstream.Stream, error) {
 	want := streamConfig(cfg)
 	stream, err := js.Stream(ctx, cfg.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -76,6 +77,9 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config) (jetstr
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("BRIDGE_STREAM_UPDATE: update stream %s: %w", cfg.Stream, err)}
 	}
+	for _, f := range faults {
+		log.Info("stream changed, as BRIDGE_STREAM_UPDATE allows", "stream", cfg.Stream, "setting", f.flag, "from", f.from, "to", f.to)
+	}
 	return stream, nil
 }
 
@@ -97,7 +101,7 @@ func (e *StreamError) Error() string {
 			fmt.Fprintf(&b, " this cannot be changed in place: set BRIDGE_STREAM to another name, or back up and remove the stream")
 			return b.String()
 		}
-		flags += " " + f.flag
+		flags += " " + f.argument()
 	}
 	if !e.embedded {
 		fmt.Fprintf(&b, " mend it with `nats stream edit %s%s`, or", e.Stream, flags)
@@ -108,34 +112,48 @@ func (e *StreamError) Error() string {
 
 // streamFault is one setting of an existing stream that is not as it must be, or as it was wished.
 type streamFault struct {
-	what string
-	flag string // of `nats stream edit`; "" when the server does not allow the change
-	mend func(*jetstream.StreamConfig)
+	what     string
+	flag     string // of `nats stream edit`; "" when the server does not allow the change
+	from, to any    // values of the flag
+	mend     func(*jetstream.StreamConfig)
+}
+
+// argument is the flag as a shell takes it.
+func (f streamFault) argument() string {
+	arg := fmt.Sprintf("--%s=%v", f.flag, f.to)
+	switch {
+	case f.to == true:
+		return "--" + f.flag
+	case strings.Contains(arg, ">"):
+		return "'" + arg + "'"
+	}
+	return arg
 }
 
 // streamFaults compares a stream with what the promise needs.
 func streamFaults(have, want jetstream.StreamConfig) (faults []streamFault) {
-	add := func(wrong bool, what, flag string, mend func(*jetstream.StreamConfig)) {
+	add := func(wrong bool, what, flag string, from, to any, mend func(*jetstream.StreamConfig)) {
 		if wrong {
-			faults = append(faults, streamFault{what, flag, mend})
+			faults = append(faults, streamFault{what, flag, from, to, mend})
 		}
 	}
+	fixed := func(wrong bool, what string) { add(wrong, what, "", nil, nil, nil) }
 	for _, subject := range want.Subjects {
 		covered := func(s string) bool { return strings.HasPrefix(s, strings.TrimSuffix(subject, ">")) } // no two may overlap
 		subjects := append(slices.DeleteFunc(slices.Clone(have.Subjects), covered), subject)
 		add(!slices.Contains(have.Subjects, subject), "it does not have the subjects "+subject,
-			"'--subjects="+strings.Join(subjects, ",")+"'", func(c *jetstream.StreamConfig) { c.Subjects = subjects })
+			"subjects", strings.Join(have.Subjects, ","), strings.Join(subjects, ","), func(c *jetstream.StreamConfig) { c.Subjects = subjects })
 	}
-	add(have.Retention != want.Retention, "its retention is "+strings.ToLower(have.Retention.String())+", not limits", "", nil)
-	add(have.Storage != want.Storage, "its storage is "+strings.ToLower(have.Storage.String())+", not file", "", nil)
-	add(have.Mirror != nil, "it is a mirror", "", nil)
-	add(have.Sealed, "it is sealed", "", nil)
-	add(have.NoAck, "it does not acknowledge", "--ack", func(c *jetstream.StreamConfig) { c.NoAck = false })
+	fixed(have.Retention != want.Retention, "its retention is "+strings.ToLower(have.Retention.String())+", not limits")
+	fixed(have.Storage != want.Storage, "its storage is "+strings.ToLower(have.Storage.String())+", not file")
+	fixed(have.Mirror != nil, "it is a mirror")
+	fixed(have.Sealed, "it is sealed")
+	add(have.NoAck, "it does not acknowledge", "ack", false, true, func(c *jetstream.StreamConfig) { c.NoAck = false })
 	add(have.MaxMsgsPerSubject > 0, fmt.Sprintf("it keeps only %d messages a subject, so versions of bars are lost", have.MaxMsgsPerSubject),
-		"--max-msgs-per-subject=-1", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = -1 })
+		"max-msgs-per-subject", have.MaxMsgsPerSubject, -1, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = -1 })
 	add(have.MaxMsgSize > 0 && have.MaxMsgSize < leastMessageBytes, fmt.Sprintf("its largest message has %d bytes", have.MaxMsgSize),
-		fmt.Sprintf("--max-msg-size=%d", maxMessageBytes), func(c *jetstream.StreamConfig) { c.MaxMsgSize = maxMessageBytes })
-	add(have.SubjectTransform != nil, "it changes subjects", "", nil)
+		"max-msg-size", have.MaxMsgSize, maxMessageBytes, func(c *jetstream.StreamConfig) { c.MaxMsgSize = maxMessageBytes })
+	fixed(have.SubjectTransform != nil, "it changes subjects")
 	return faults
 }
 
@@ -144,7 +162,7 @@ func streamFaults(have, want jetstream.StreamConfig) (faults []streamFault) {
 func streamWishes(have jetstream.StreamConfig, cfg Config) (wishes []streamFault) {
 	add := func(differs bool, flag string, have, want any, mend func(*jetstream.StreamConfig)) {
 		if differs {
-			wishes = append(wishes, streamFault{fmt.Sprintf("it has %s=%v, not %v", flag, have, want), fmt.Sprintf("--%s=%v", flag, want), mend})
+			wishes = append(wishes, streamFault{fmt.Sprintf("it has %s=%v, not %v", flag, have, want), flag, have, want, mend})
 		}
 	}
 	add(cfg.StreamSet.Replicas && have.Replicas != cfg.StreamReplicas, "replicas", have.Replicas, cfg.StreamReplicas,
