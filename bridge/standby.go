@@ -29,7 +29,8 @@ func (d *daemon) takeTurns(ctx context.Context) error {
 		Notify: func(s lease.Status) {
 			d.ready.lease(s.Err == nil)
 		},
-		Fatal: isBadBucket,
+		Explain: explainStream,
+		Fatal:   isBadBucket,
 	}, d.takeTurn)
 	if isBadBucket(err) && ExitCode(err) != 2 {
 		return &ConfigError{fmt.Errorf("BRIDGE_STANDBY: %w", err)}

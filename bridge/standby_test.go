@@ -14,6 +14,7 @@ import (
 	"bridge/bridge/internal/lease"
 	"bridge/polygon/polygontest"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -266,6 +267,25 @@ func TestStandbyOfOtherStream(t *testing.T) {
 	p.b.log.reset()
 	p.b.start()
 	p.b.says("lease acquired")
+}
+
+// TestStandbyWithoutJetStream: where the lease cannot be had for lack of JetStream, the log says what to do, as without BRIDGE_STANDBY.
+func TestStandbyWithoutJetStream(t *testing.T) {
+	t.Parallel()
+	b := newBridge(t, newFeed(t, 100), startNATS(t, &server.Options{}), "BRIDGE_STANDBY=true")
+	b.start()
+	b.says("has the server JetStream (nats-server -js)")
+	b.stop()
+
+	s := newNATS(t, `accounts { A { users: [ { user: a, password: p } ] } }`)
+	s.url = strings.Replace(s.url, "//", "//a:p@", 1)
+	s.up()
+	b = newBridge(t, newFeed(t, 100), s.url, "BRIDGE_STANDBY=true")
+	b.start()
+	if code := b.wait(); code != 2 {
+		t.Errorf("exit code %d, want 2", code)
+	}
+	b.says("start the server at NATS_URL with JetStream (nats-server -js)")
 }
 
 // TestOneWithoutStandby: a bridge that does not take turns is told when others do on its stream.

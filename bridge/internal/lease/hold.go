@@ -25,9 +25,10 @@ type Options struct {
 	TTL      time.Duration // of a bucket that is made; 0: DefaultTTL. The TTL of one that exists counts as it is
 	Replicas int           // of a bucket that is made; 0: 1
 
-	Logger *slog.Logger     // nil: slog.Default()
-	Notify func(Status)     // told of every change, by one goroutine at a time; nil: nobody
-	Fatal  func(error) bool // whether trying again cannot help; asked until the bucket was first seen. nil: it always can
+	Logger  *slog.Logger      // nil: slog.Default()
+	Notify  func(Status)      // told of every change, by one goroutine at a time; nil: nobody
+	Explain func(error) error // adds what to do to the error of a bucket that cannot be opened; nil: nothing
+	Fatal   func(error) bool  // whether trying again cannot help; asked until the bucket was first seen. nil: it always can
 }
 
 // Hold stands by until the lease is free, takes it and calls active, and so on until ctx ends or active returns
@@ -78,6 +79,9 @@ func newContender(opt Options) *contender {
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
+	}
+	if opt.Explain == nil {
+		opt.Explain = func(err error) error { return err }
 	}
 	return &contender{
 		opt:   opt,

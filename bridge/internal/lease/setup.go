@@ -60,7 +60,7 @@ func (b *bucket) prepare(ctx context.Context) error {
 		stream, err = b.js.CreateStream(ctx, bucketConfig(b.opt))
 	}
 	if err != nil {
-		return fmt.Errorf("open bucket %s: %w", b.opt.Bucket, err)
+		return b.opt.Explain(fmt.Errorf("open bucket %s: %w", b.opt.Bucket, err))
 	}
 	have := stream.CachedInfo().Config
 	if err := check(b.opt, have); err != nil {
