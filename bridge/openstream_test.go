@@ -111,6 +111,30 @@ func TestStreamIsNotAsWished(t *testing.T) {
 	}
 }
 
+// TestClashingSubjects: the error says what can be done about the stream that has the subjects, also where the server
+// ends with the bridge and no command can reach it.
+func TestClashingSubjects(t *testing.T) {
+	t.Parallel()
+	url := startNATS(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
+	js := connect(t, url)
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"stocks.agg.>", "other.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig(url)
+	if _, err := openStream(t.Context(), js, cfg, quiet(t)); !strings.Contains(fmt.Sprint(err), "set BRIDGE_STREAM=OTHER to publish into it, or take the subjects from it with `nats stream edit`") {
+		t.Errorf("got %v, want both remedies", err)
+	}
+	cfg.NATS.embedded = true
+	_, err := openStream(t.Context(), js, cfg, quiet(t))
+	if text := fmt.Sprint(err); !strings.Contains(text, "set BRIDGE_STREAM=OTHER and BRIDGE_STREAM_UPDATE=true") || strings.Contains(text, "nats stream edit") {
+		t.Errorf("got %v, want settings and no command", err)
+	}
+	cfg.Stream, cfg.StreamUpdate = "OTHER", true
+	if _, err := openStream(t.Context(), js, cfg, quiet(t)); err != nil {
+		t.Errorf("what the error says does not help: %v", err)
+	}
+}
+
 // A server without JetStream looks like a cluster without a leader, so it is asked again.
 func TestOpenStreamWithoutJetStream(t *testing.T) {
 	t.Parallel()

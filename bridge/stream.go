@@ -52,7 +52,7 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config, log *sl
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, want)
 		if err != nil {
-			return nil, explainCreate(ctx, js, want, err)
+			return nil, explainCreate(ctx, js, cfg, err)
 		}
 		return stream, nil
 	}
@@ -191,7 +191,8 @@ func streamAdvice(have jetstream.StreamConfig, cfg Config) error {
 }
 
 // explainCreate says what to do about a stream that could not be made.
-func explainCreate(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, err error) error {
+func explainCreate(ctx context.Context, js jetstream.JetStream, cfg Config, err error) error {
+	want := streamConfig(cfg)
 	var api *jetstream.APIError
 	if !errors.As(err, &api) {
 		return explainStream(fmt.Errorf("create stream %s: %w", want.Name, err))
@@ -203,7 +204,11 @@ func explainCreate(ctx context.Context, js jetstream.JetStream, want jetstream.S
 		if nameErr != nil {
 			other = "another stream"
 		}
-		return &ConfigError{fmt.Errorf("create stream %s: %s has subjects that overlap with %s; set BRIDGE_STREAM=%[2]s to publish into it, or take the subjects from it with `nats stream edit`", want.Name, other, want.Subjects[0])}
+		remedy := "set BRIDGE_STREAM=" + other + " to publish into it, or take the subjects from it with `nats stream edit`"
+		if cfg.NATS.embedded { // the server ends with the bridge
+			remedy = "set BRIDGE_STREAM=" + other + " and BRIDGE_STREAM_UPDATE=true to publish into it"
+		}
+		return &ConfigError{fmt.Errorf("create stream %s: %s has subjects that overlap with %s; %s", want.Name, other, want.Subjects[0], remedy)}
 	case codeReplicasNeedCluster:
 		return &ConfigError{fmt.Errorf("create stream %s: BRIDGE_STREAM_REPLICAS=%d needs a cluster of NATS servers, and NATS_URL names a single one: set it to 1", want.Name, want.Replicas)}
 	case codeStorageExceeded, codeInsufficient, codeMemoryExceeded, codeAccountExceeded:
