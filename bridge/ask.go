@@ -72,7 +72,7 @@ func (f *filler) follow(ctx context.Context, w *work) error {
 		select {
 		case <-w.changed:
 		case <-tick.C:
-			f.log.Info("filling gap", "asked", w.asked.Load(), "of", w.total.Load(), "found", w.found.Load(), "n", w.sent.Load())
+			f.log.Info("filling gap", "asked", w.asked.Load(), "of", w.total.Load(), "found", w.found.Load(), "published", w.sent.Load())
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

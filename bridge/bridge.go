@@ -92,11 +92,11 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	switch records, bytes, _ := q.Depth(); {
 	case records == 0, d.feed.total == 0 && cfg.DataDir == "": // a gap that is recorded again at the next start
-		log.Info("bridge stopped", "seq", d.publisher.acked)
+		log.Info("bridge stopped", "sequence", d.publisher.acked)
 	case cfg.DataDir != "":
-		log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "n", records, "bytes", bytes, "err", err)
+		log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "records", records, "bytes", bytes, "err", err)
 	default:
-		log.Error("stopped with frames that are not in the stream", "n", records, "bytes", bytes, "err", err)
+		log.Error("stopped with frames that are not in the stream", "records", records, "bytes", bytes, "err", err)
 	}
 	if errors.Is(err, errDrainTimeout) || ctx.Err() != nil && errors.Is(err, lease.ErrLost) {
 		return nil
@@ -131,7 +131,7 @@ func (d *daemon) work(ctx, held context.Context) error {
 		}
 		d.queue.Close()
 		records, _, _ := d.queue.Depth()
-		d.log.Info("stopping, the queue drains; a second signal ends at once", "n", records, "wait", d.cfg.DrainTimeout)
+		d.log.Info("stopping, the queue drains; a second signal ends at once", "records", records, "wait", d.cfg.DrainTimeout)
 		if d.queue.Drained() || d.feed.total == 0 && !d.ready.natsUp.Load() { // then there is nothing to wait for NATS for
 			giveUp(errDrained)
 		}

@@ -19,7 +19,7 @@ func (p *publisher) bury(l *lane, reason string) {
 	m := p.takeHead(l)
 	if m.reason != "" {
 		p.metrics.deadLettersLost.Inc()
-		p.log.Error("dead letter refused and dropped", "reason", reason, "n", len(m.raw))
+		p.log.Error("dead letter refused and dropped", "reason", reason, "bytes", len(m.raw))
 		p.retire(m)
 		return
 	}
@@ -36,7 +36,7 @@ func (p *publisher) dies(m *message, reason string) {
 // reportDead counts a dead letter, and logs the first of each reason a minute with the start of it.
 func (p *publisher) reportDead(m *message) {
 	p.metrics.buried(m.reason)
-	p.limited.Warn("dead "+m.reason, "event kept as dead letter", "reason", m.reason, "n", len(m.raw),
+	p.limited.Warn("dead "+m.reason, "event kept as dead letter", "reason", m.reason, "bytes", len(m.raw),
 		"event", strconv.QuoteToASCII(string(m.raw[:min(len(m.raw), 120)])))
 }
 

@@ -38,7 +38,7 @@ func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error
 		}
 		wait := backoff(failures, longestNATSWait)
 		records, _, _ := p.queue.Depth()
-		p.log.Warn("nats unavailable, events wait in the queue", "err", err, "wait", wait.Round(time.Millisecond), "n", records)
+		p.log.Warn("nats unavailable, events wait in the queue", "err", err, "wait", wait.Round(time.Millisecond), "records", records)
 		if !sleep(ctx, wait) {
 			return context.Cause(ctx)
 		}
@@ -73,7 +73,7 @@ func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness
 		return err
 	}
 	p.metrics.natsConnections.Inc()
-	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", cfg.Stream, "seq", p.acked)
+	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", cfg.Stream, "sequence", p.acked)
 	ready.nats(true)
 
 	err = p.serve(ctx, c)

@@ -86,7 +86,7 @@ func (f *feed) run(ctx context.Context) error {
 			wait = cooldown/2 + jitter(cooldown) // 60 to 90 s: never less than the cooldown
 		}
 		f.metrics.enter(StateWaiting)
-		f.log.Warn("session ended", "n", f.frames, "wait", wait.Round(time.Millisecond), "err", explainSession(err))
+		f.log.Warn("session ended", "frames", f.frames, "wait", wait.Round(time.Millisecond), "err", explainSession(err))
 		if !sleep(ctx, wait) {
 			return nil
 		}
@@ -125,7 +125,7 @@ func (f *feed) session(ctx context.Context) error {
 	f.subscribed(time.Now())
 	f.metrics.enter(StateStreaming)
 	f.ready.feed(true)
-	f.log.Info("session streaming", "n", len(answer.Confirmed))
+	f.log.Info("session streaming", "subscriptions", len(answer.Confirmed))
 	for {
 		frame, err := conn.Read(ctx)
 		if err != nil {
@@ -150,7 +150,7 @@ func (f *feed) deliver(frame []byte) {
 	} else {
 		f.refused()
 		f.metrics.dropped("queue_full")
-		f.limited.Error("queue_full", "frame lost: the queue is full, see BRIDGE_QUEUE_MAX_BYTES", "err", err, "n", len(frame))
+		f.limited.Error("queue_full", "frame lost: the queue is full, see BRIDGE_QUEUE_MAX_BYTES", "err", err, "bytes", len(frame))
 	}
 	f.metrics.framesReceived.Inc() // last, so that what is counted is in the queue
 }

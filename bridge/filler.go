@@ -83,7 +83,7 @@ func (f *filler) turn(t turn) error {
 		level = slog.LevelWarn
 	}
 	o := g.Outcome
-	f.log.Log(t.ctx, level, "gap "+string(g.State), "from", g.From, "to", g.To, "n", o.Published, "found", o.Found, "asked", o.Asked, "failed", o.Failed, "why", o.Why)
+	f.log.Log(t.ctx, level, "gap "+string(g.State), "from", g.From, "to", g.To, "published", o.Published, "found", o.Found, "asked", o.Asked, "failed", o.Failed, "why", o.Why)
 	return nil
 }
 

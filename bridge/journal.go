@@ -18,7 +18,7 @@ func (p *publisher) resumeGaps(ctx context.Context, stream jetstream.Stream, las
 		return err
 	}
 	if len(open) > 0 {
-		p.log.Info("gaps found without an outcome", "n", len(open), "from", open[0].From)
+		p.log.Info("gaps found without an outcome", "gaps", len(open), "from", open[0].From)
 	}
 	p.dropBackfill(open)
 	return nil

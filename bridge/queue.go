@@ -58,7 +58,7 @@ func openQueue(cfg Config, m *metrics, log *slog.Logger) (queue, error) {
 	}
 	m.watchSpool(l)
 	if records, bytes, oldest := l.Depth(); records > 0 {
-		log.Info("queue found on disk", "n", records, "bytes", bytes, "oldest", oldest.Round(time.Second))
+		log.Info("queue found on disk", "records", records, "bytes", bytes, "oldest", oldest.Round(time.Second))
 	}
 	return l, nil
 }

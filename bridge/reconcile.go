@@ -36,7 +36,7 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	lost := same && info.State.LastSeq < p.acked
 	if lost {
 		p.log.Error("the server lost acknowledged messages, sending again what is kept",
-			"seq", info.State.LastSeq, "acked", p.acked)
+			"sequence", info.State.LastSeq, "acked", p.acked)
 		p.metrics.rollbacks.Inc()
 		p.unload()
 		p.queue.Rewind()

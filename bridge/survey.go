@@ -151,7 +151,7 @@ func (f *filler) aim(ctx context.Context, w *work) {
 	s, err := f.rest.Snapshot(ctx)
 	if err != nil {
 		f.noSnapshot = errors.Is(err, polygon.ErrPlan)
-		f.log.Info("every ticker is asked for", "n", len(w.requests), "err", err)
+		f.log.Info("every ticker is asked for", "tickers", len(w.requests), "err", err)
 		return
 	}
 	if s.Delayed && time.Since(w.windows.to) < restDelay {
@@ -169,6 +169,6 @@ func (f *filler) aim(ctx context.Context, w *work) {
 		}
 	}
 	w.idle = len(w.requests) - len(kept)
-	f.log.Debug("tickers without a trade left out", "n", w.idle)
+	f.log.Debug("tickers without a trade left out", "tickers", w.idle)
 	w.requests = kept
 }

@@ -60,6 +60,6 @@ func (c *contender) compare(have jetstream.StreamConfig) {
 		c.log.Warn("the lease's bucket has another ttl than configured", "bucket", c.opt.Bucket, "ttl", have.MaxAge, "want", want.MaxAge)
 	}
 	if have.Replicas != want.Replicas {
-		c.log.Warn("the lease's bucket has another number of replicas than configured", "bucket", c.opt.Bucket, "n", have.Replicas, "want", want.Replicas)
+		c.log.Warn("the lease's bucket has another number of replicas than configured", "bucket", c.opt.Bucket, "replicas", have.Replicas, "want", want.Replicas)
 	}
 }

@@ -62,7 +62,7 @@ func (l *Log) skip(c *cursor, end int64) error {
 	}
 	kept, err := l.setAside(c, bytes)
 	if !errors.Is(err, fs.ErrExist) { // else it was read before
-		l.log.Error("damaged record in the spool skipped", "file", c.seg.name(), "from", c.at, "n", len(bytes), "kept", kept, "err", err)
+		l.log.Error("damaged record in the spool skipped", "file", c.seg.name(), "from", c.at, "bytes", len(bytes), "kept", kept, "err", err)
 		l.countDamage()
 	}
 	to := end

@@ -128,7 +128,7 @@ func (l *Log) cutTail(c *cursor, bytes []byte) {
 	if err == nil {
 		err = errors.Join(c.file.Truncate(c.at), c.file.Sync())
 	}
-	l.log.Warn("torn tail of the spool cut off", "file", c.seg.name(), "from", c.at, "n", len(bytes), "kept", kept, "err", err)
+	l.log.Warn("torn tail of the spool cut off", "file", c.seg.name(), "from", c.at, "bytes", len(bytes), "kept", kept, "err", err)
 }
 
 // startReading puts the reader on the oldest record that is not acknowledged, so that Depth knows its place and time.

@@ -11,7 +11,7 @@ func (l *Log) Next() (Record, bool) {
 	for {
 		rec, ok, early := l.take()
 		if rec.Lost > 0 {
-			l.log.Warn("records are missing in the spool", "n", rec.Lost, "from", rec.Since, "to", rec.At)
+			l.log.Warn("records are missing in the spool", "records", rec.Lost, "from", rec.Since, "to", rec.At)
 		}
 		if ok || early || !l.advance() {
 			return rec, ok
