@@ -57,6 +57,7 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	frame := flags.Int("events-per-frame", 100, "most `events` in a frame")
 	key := flags.String("key", "", "the one API `key` to accept; empty: any")
 	keep := flags.Duration("rest", 5*time.Minute, "for `how long` bars can be asked for over REST, 120 bytes each; unused with -rate 0")
+	past := flags.Duration("past", 0, "for `how long` before the start there are such bars, too")
 	s.register(flags, "as fast as the reader reads")
 	if done, err := parseFlags(flags, args, stdout); done || err != nil {
 		return err
@@ -79,7 +80,7 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 		FrameEvents: *frame,
 		Buffer:      slowReader,
 		Record:      polygontest.RecordCounts,
-		REST:        polygontest.REST{Keep: *keep},
+		REST:        polygontest.REST{Keep: *keep + *past, Past: *past},
 	}
 	if s.rate == 0 {
 		config.Pace = polygontest.AsRead

@@ -25,15 +25,21 @@ const (
 	maxEvent = 1_000
 )
 
-// runMarket makes the market's events and sends them, until the market closes or the server does.
-func (s *Server) runMarket() {
+// openMarket returns a market with its past, and when its first second is due.
+func (s *Server) openMarket() (g *generator, due time.Time) {
 	market := s.config.Market
-	due := time.Now().Truncate(time.Second).Add(time.Second)
+	due = time.Now().Truncate(time.Second).Add(time.Second)
 	if market.Start.IsZero() && s.config.Pace == RealTime {
 		market.Start = due.Add(-broadcastDelay - time.Second)
 	}
-	g := newGenerator(market)
+	g = newGenerator(market)
+	s.past.begin(market, g.start, s.config.REST.Past)
 	s.past.open(g.start, due)
+	return g, due
+}
+
+// runMarket makes the market's events and sends them, until the market closes or the server does.
+func (s *Server) runMarket(g *generator, due time.Time) {
 	for made := 0; g.trades() && !s.enough(made); g.advance() {
 		if s.config.Pace == RealTime && !s.until(due) {
 			return

@@ -14,6 +14,9 @@ type REST struct {
 	// no REST. A bar takes about 120 bytes.
 	Keep time.Duration
 
+	// Past is how much of that there is when the market opens, traded by one of the same description.
+	Past time.Duration
+
 	// PageSize is the most bars on a page, whatever is asked for; 0 is 50,000, as with the vendor.
 	PageSize int
 

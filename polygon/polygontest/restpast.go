@@ -61,6 +61,21 @@ func (p *past) symbol(ticker string) (int32, bool) {
 	return i, ok
 }
 
+// begin makes what was traded in a time before a market's first second.
+func (p *past) begin(m Market, first int64, length time.Duration) {
+	if length == 0 {
+		return
+	}
+	m.Start = time.UnixMilli(first).Add(-length)
+	for g := newGenerator(m); g.trades() && g.start < first; g.advance() {
+		for e, ok := g.next(); ok; e, ok = g.next() {
+			if !e.foreign {
+				p.add(e.bar)
+			}
+		}
+	}
+}
+
 // open notes when the market's first second, which starts at start, is sent.
 func (p *past) open(start int64, sent time.Time) {
 	p.mu.Lock()

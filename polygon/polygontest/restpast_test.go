@@ -50,6 +50,43 @@ func whole(t *testing.T, r *polygon.REST, channel, symbol string) (events [][]by
 	return events, pages
 }
 
+// TestRESTHasAPast: when the market opens, REST has what one like it would have traded before, for as long as was said.
+func TestRESTHasAPast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		market := odd(12)
+		s, r := inBubble(t, Config{Market: market, Pace: RealTime, Events: 1, REST: REST{Keep: time.Hour, Past: 2 * time.Minute}})
+		if err := s.WaitDone(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := truth(t, market, 1)
+		before := market
+		before.Start = firstWindow.Add(-2 * time.Minute)
+		for raw := range before.Events() {
+			a := parse(t, bytes.Clone(raw))
+			if a.S >= firstWindow.UnixMilli() {
+				break
+			}
+			if a.Ev == "A" || a.Ev == "AM" {
+				want[fmt.Sprint(a.Ev, a.Sym, a.S)] = a
+			}
+		}
+		n := 0
+		for _, symbol := range market.Symbols {
+			for _, channel := range []string{"A", "AM"} {
+				got, _ := whole(t, r, channel, symbol)
+				n += len(got)
+				for _, raw := range got {
+					compare(t, raw, want)
+				}
+			}
+		}
+		if n != len(want) || n < 1000 {
+			t.Errorf("got %d bars, want %d", n, len(want))
+		}
+		s.Close()
+	})
+}
+
 // TestRESTHasWhatNobodyWasSent trades while nobody listens, and wants every bar in its last version.
 func TestRESTHasWhatNobodyWasSent(t *testing.T) {
 	const events = 6_000

@@ -132,8 +132,9 @@ func (s *Server) Start() {
 	s.http.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, wireKey{}, c)
 	}
+	g, due := s.openMarket()
 	s.background(func() { s.http.Serve(wireListener{s.Listener}) })
-	s.background(s.runMarket)
+	s.background(func() { s.runMarket(g, due) })
 }
 
 // wireKey finds the wire of a request in its context.
