@@ -1,19 +1,27 @@
 package bridge
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"slices"
+	"testing"
+	"time"
 )
 
-// fillDisk lets the bridge write nothing any more.
-func (w *world) fillDisk() {
-	limitFiles(w.t, w.bridge.cmd.Process.Pid, 0)
-	w.noSpace, w.forgot = true, true
-}
-
-func (w *world) widenDisk() {
-	limitFiles(w.t, w.bridge.cmd.Process.Pid, 1<<40)
-	w.noSpace = false
+// setDisk changes the disk of a bridge that has begun to use it.
+func (w *world) setDisk(d diskState) {
+	w.awaitStart()
+	limit := uint64(1 << 40)
+	if d == diskFull {
+		limit = 0
+	}
+	limitFiles(w.t, w.bridge.cmd.Process.Pid, limit)
+	d.tell(w.t, w.diskFile)
+	w.diskIs, w.forgot = d, w.forgot || !d.takes()
+	if d == diskWell && !w.tight {
+		w.awaitSpooled() // as what was stored meanwhile counts as safe
+	}
 }
 
 // keepSpool copies the bridge's disk, as it is at one instant.
@@ -45,7 +53,7 @@ func (w *world) takeBridgeBack() {
 // takeServerBack takes the server back to the copy of its disk. Where a bridge has in memory alone what the server lacks then, it is
 // given the time to send it again.
 func (w *world) takeServerBack() {
-	if w.disk && !w.noSpace {
+	if w.disk && w.diskIs.takes() {
 		w.bus.takeBack()
 		return
 	}
@@ -64,4 +72,23 @@ func (w *world) takeServerBack() {
 		return err
 	})
 	w.awaitStored()
+}
+
+// TestHangingDiskHoldsUpNothing: neither the feed nor delivery waits for it, and when it goes on it takes what came meanwhile.
+func TestHangingDiskHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, &schedule{seed: 3, replicas: 1, disk: true, brief: true, drain: time.Second, symbols: 30, perSecond: 10})
+	w.setDisk(diskHangs)
+	w.send(0, 50)
+	w.awaitStored()
+	if n, sent := w.read[w.session], len(w.vendor.frames[w.session]); n < sent {
+		t.Errorf("%d of %d frames were read while the disk hangs", n, sent)
+	}
+	if slices.ContainsFunc(w.files(), func(data []byte) bool { return bytes.Contains(data, w.lastRead()) }) {
+		t.Error("the disk did not hang")
+	}
+	w.setDisk(diskWell)
+	w.killBridge()
+	w.settle()
+	w.compare()
 }

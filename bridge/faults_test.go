@@ -20,7 +20,7 @@ import (
 //   - world_test.go: what the moves act upon; vendor_test.go: the feed of it
 //   - ledger_test.go: what the bridge is known to have read; truth_test.go: what the stream must have in the end,
 //     gaptruth_test.go: and which gaps, refusals_test.go: and what a tight queue may have refused
-//   - process_test.go, natsserver_test.go, proxy_test.go, fulldisk_test.go: the processes and what can be done to them
+//   - process_test.go, natsserver_test.go, proxy_test.go, fulldisk_test.go, slowdisk_test.go: the processes and what can be done to them
 var (
 	faultSeed  = flag.Uint64("faults.seed", 0, "seed of the first schedule of faults; with no -faults.n the only one")
 	faultCount = flag.Uint64("faults.n", 0, "number of schedules of faults")

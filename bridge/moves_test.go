@@ -17,6 +17,7 @@ var moves = []move{
 	{"what was sent is read", 5, whileBridge(up), nil, do((*world).awaitRead)},
 	{"what was read is on disk", 5, func(now *situation) bool { return now.spools() && !now.tight }, nil, do((*world).awaitSpooled)},
 	{"what was read is stored", 5, (*situation).stores, nil, do((*world).awaitStored)},
+	{"what was read is stored without the disk", 20, func(now *situation) bool { return now.stores() && now.diskIs == diskHangs }, nil, do((*world).awaitStored)},
 
 	{"the bridge is killed", 5, whileBridge(up, stopped), (*situation).bridgeEnds, do((*world).killBridge)},
 	{"the bridge is asked to stop", 4, whileBridge(up), (*situation).bridgeEnds, do((*world).endBridge)},
@@ -40,8 +41,10 @@ var moves = []move{
 	{"the stream is full", 3, (*situation).stores, func(now *situation) { now.full = true }, onBus((*bus).fill)},
 	{"the stream has room", 10, func(now *situation) bool { return now.full && now.quorate() }, func(now *situation) { now.full = false }, onBus((*bus).widen)},
 
-	{"the bridge's disk is full", 3, (*situation).spools, func(now *situation) { now.noSpace = true }, do((*world).fillDisk)},
-	{"the bridge's disk has room", 10, func(now *situation) bool { return now.bridge == up && now.noSpace }, func(now *situation) { now.noSpace = false }, do((*world).widenDisk)},
+	{"the bridge's disk is full", 3, (*situation).spools, diskIs(diskFull), setDisk(diskFull)},
+	{"the bridge's disk hangs", 3, (*situation).spools, diskIs(diskHangs), setDisk(diskHangs)},
+	{"the bridge's disk slows down", 3, whileDisk(diskWell), diskIs(diskSlow), setDisk(diskSlow)},
+	{"the bridge's disk is well again", 10, whileDisk(diskFull, diskHangs, diskSlow), diskIs(diskWell), setDisk(diskWell)},
 
 	{"the server's disk is copied", 3, mayCopyServer, func(now *situation) { now.storeKept = true }, onBus((*bus).keep)},
 	{"the server is taken back to the copy of its disk", 6, mayTakeServerBack, serverIs(up), do((*world).takeServerBack)},
@@ -62,7 +65,7 @@ func mayCopyServer(now *situation) bool {
 
 // mayTakeServerBack: what the server then lacks, the bridge has on disk, or in memory and sends it again at once.
 func mayTakeServerBack(now *situation) bool {
-	onDisk := now.disk && !now.noSpace
+	onDisk := now.disk && now.diskIs.takes()
 	return now.storeKept && !now.full && (onDisk || now.bridge == up && now.link == linkOpen)
 }
 
@@ -80,11 +83,16 @@ func whileLink(any ...linkState) func(*situation) bool {
 	return func(now *situation) bool { return slices.Contains(any, now.link) }
 }
 
+func whileDisk(any ...diskState) func(*situation) bool {
+	return func(now *situation) bool { return now.disk && now.bridge == up && slices.Contains(any, now.diskIs) }
+}
+
 func bridgeIs(c condition) func(*situation) { return func(now *situation) { now.bridge = c } }
 func serverIs(c condition) func(*situation) {
 	return func(now *situation) { now.servers[now.server] = c }
 }
 func linkIs(l linkState) func(*situation) { return func(now *situation) { now.link = l } }
+func diskIs(d diskState) func(*situation) { return func(now *situation) { now.diskIs = d } }
 
 // do makes a move of what needs no server and no number.
 func do(f func(*world)) func(*world, int, int) { return func(w *world, _, _ int) { f(w) } }
@@ -95,4 +103,8 @@ func onBus(f func(*bus, int)) func(*world, int, int) {
 
 func setLink(l linkState) func(*world, int, int) {
 	return do(func(w *world) { w.bus.set(l) })
+}
+
+func setDisk(d diskState) func(*world, int, int) {
+	return do(func(w *world) { w.setDisk(d) })
 }

@@ -47,6 +47,11 @@ func TestMain(m *testing.M) {
 
 // bridgeMain is the daemon, configured by the environment.
 func bridgeMain() {
+	if file := os.Getenv(diskVar); file != "" {
+		if err := obeyDisk(file); err != nil {
+			panic(err)
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	_ = os.Unsetenv(processVar)

@@ -77,7 +77,7 @@ type situation struct {
 	servers []condition
 	link    linkState
 	full    bool // the stream
-	noSpace bool // for the queue on disk
+	diskIs  diskState
 
 	storeKept bool // there is a copy of the server's disk
 	spoolKept bool // and of the bridge's
@@ -137,7 +137,7 @@ func (now *situation) quorate() bool {
 }
 
 // spools reports whether what the bridge reads gets into the files of its queue, unless that is full.
-func (now *situation) spools() bool { return now.bridge == up && now.disk && !now.noSpace }
+func (now *situation) spools() bool { return now.bridge == up && now.disk && now.diskIs.takes() }
 
-// bridgeEnds notes that the process is gone, and with it the limit of what it may write.
-func (now *situation) bridgeEnds() { now.bridge, now.noSpace = down, false }
+// bridgeEnds notes that the process is gone, and with it what its disk was to it.
+func (now *situation) bridgeEnds() { now.bridge, now.diskIs = down, diskWell }

@@ -17,8 +17,8 @@ func (w *world) settle() {
 	case w.paused:
 		w.continueBridge()
 	}
-	if w.noSpace {
-		w.widenDisk()
+	if w.diskIs != diskWell {
+		w.setDisk(diskWell)
 	}
 	w.vendor.calm = true
 	w.streamAll()

@@ -28,8 +28,10 @@ type world struct {
 	dir     string // of its queue; "" for one in memory
 	copy    string // of dir; "" for none
 	paused  bool
-	noSpace bool
-	forgot  bool // its disk lacks what it had stored once: there was no space, or it was taken back
+	forgot  bool // its disk lacks what it had stored once: it took nothing, or was taken back
+
+	diskIs   diskState
+	diskFile string // that tells the bridge
 
 	first    int // session of this process; those before were of others
 	session  int // its newest one, 0 for none yet
@@ -53,7 +55,8 @@ func newWorld(t *testing.T, s *schedule) *world {
 	}
 	if s.disk {
 		w.dir = t.TempDir()
-		settings = append(settings, "BRIDGE_DATA_DIR="+w.dir)
+		w.diskFile = filepath.Join(t.TempDir(), "disk")
+		settings = append(settings, "BRIDGE_DATA_DIR="+w.dir, diskVar+"="+w.diskFile)
 	}
 	w.bridge = newBridge(t, w.vendor.Server, w.bus.urls(), settings...)
 	w.startBridge()
@@ -79,12 +82,7 @@ func (w *world) killBridge() {
 
 // endBridge asks the bridge to stop and waits until it has.
 func (w *world) endBridge() {
-	eventually(w.t, "the bridge takes signals", func() error {
-		if !w.said("bridge started") {
-			return errors.New("not yet")
-		}
-		return nil
-	})
+	w.awaitStart()
 	w.bridge.signal(syscall.SIGTERM)
 	if code := w.bridge.wait(); code != 0 {
 		w.t.Errorf("exit code %d, want 0", code)
@@ -93,6 +91,16 @@ func (w *world) endBridge() {
 		w.secure(w.first)
 	}
 	w.bridgeEnded()
+}
+
+// awaitStart waits until the bridge takes signals and has opened its queue.
+func (w *world) awaitStart() {
+	eventually(w.t, "the bridge has started", func() error {
+		if !w.said("bridge started") {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 }
 
 // said reports whether this process has logged a message.
@@ -105,11 +113,12 @@ func (w *world) bridgeEnded() {
 	w.awaitVendor("the bridge's connection ends", func(st polygontest.Stats) bool { return st.Open == 0 })
 	if w.disk {
 		w.secureFiles()
+		diskWell.tell(w.t, w.diskFile)
 	}
-	if !w.disk || w.noSpace {
+	if !w.disk || !w.diskIs.takes() {
 		w.bus.copy = ""
 	}
-	w.paused, w.noSpace = false, false
+	w.paused, w.diskIs = false, diskWell
 }
 
 func (w *world) pauseBridge() {
