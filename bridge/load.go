@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"bytes"
-
 	"bridge/bridge/internal/spool"
 	"bridge/polygon"
 )
@@ -127,56 +125,6 @@ func (p *publisher) observe(l *lane, e *polygon.Event) (revision bool) {
 	}
 	l.accumulated = now
 	return false
-}
-
-// accumulated returns the day's volume after and before a bar, in millionths of a share, 0 when the
-// bar does not say. The exact decimal strings are preferred: the integers are cut to whole shares.
-func accumulated(raw []byte) (after, before int64) {
-	day, ok := millionths(raw, `"dav":`)
-	if bar, okBar := millionths(raw, `"dv":`); ok && okBar {
-		return day, day - bar
-	}
-	day, ok = millionths(raw, `"av":`)
-	if bar, okBar := millionths(raw, `"v":`); ok && okBar {
-		return day, day - bar
-	}
-	return 0, 0
-}
-
-// millionths reads the decimal behind a key, a number or a string that holds one. It looks for the key's
-// bytes, which cannot stand inside of a JSON string: several times faster than to walk the members, and
-// good enough for a hint.
-func millionths(raw []byte, key string) (n int64, ok bool) {
-	i := bytes.Index(raw, []byte(key))
-	if i < 0 {
-		return 0, false
-	}
-	v := raw[i+len(key):]
-	if v[0] == '"' {
-		v = v[1:]
-	}
-	digits, decimals := 0, -1
-	for _, c := range v {
-		if c == '.' && decimals < 0 {
-			decimals = 0
-			continue
-		}
-		if c < '0' || c > '9' {
-			break
-		}
-		if decimals >= 0 {
-			decimals++
-		}
-		if decimals <= 6 {
-			n = n*10 + int64(c-'0')
-			digits++
-		}
-	}
-	for ; decimals < 6; decimals = max(decimals, 0) + 1 {
-		n *= 10
-		digits++
-	}
-	return n, digits > 6 && digits < 19
 }
 
 // lane returns the lane of a subject.

@@ -7,31 +7,6 @@ import (
 	"bridge/polygon"
 )
 
-func TestMillionths(t *testing.T) {
-	for _, tt := range []struct {
-		raw  string
-		want int64
-		ok   bool
-	}{
-		{`{"dv":"4989.0"}`, 4989_000000, true},
-		{`{"dv":"0.007300","v":0}`, 7300, true},
-		{`{"dv":12}`, 12_000000, true},
-		{`{"dv":12.5,"x":1}`, 12_500000, true},
-		{`{"dv":"1.23456789"}`, 1_234567, true},
-		{`{"dv":0}`, 0, true},
-		{`{"dv":"99999999999999999999"}`, 0, false},
-		{`{"dv":null}`, 0, false},
-		{`{"dv":-1}`, 0, false},
-		{`{"v":1}`, 0, false},
-		{`{"x":"\"dv\":7","v":1}`, 0, false},
-	} {
-		got, ok := millionths([]byte(tt.raw), `"dv":`)
-		if ok != tt.ok || ok && got != tt.want {
-			t.Errorf("%s: got %d, %v, want %d, %v", tt.raw, got, ok, tt.want, tt.ok)
-		}
-	}
-}
-
 // TestRevisionsAndContinuity: a bar that is not newer than the newest of its symbol is a revision, and a new
 // bar whose day's volume does not follow from the one before is counted as a break.
 func TestRevisionsAndContinuity(t *testing.T) {
