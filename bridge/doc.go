@@ -29,6 +29,7 @@
 // From the queue to the stream:
 //
 //   - take.go: which record may be loaded; load.go: record to messages in lanes; message.go: message and lane; fifo.go
+//   - volume.go: whether bars of a symbol are missing, by the day's volume in them
 //   - route.go: subjects and message ids, and which symbols are fit for them
 //   - deadletter.go: what cannot be published
 //   - publish.go: fill the window, settle what is answered, send again what is not
@@ -53,7 +54,7 @@
 //
 //   - config.go, environment.go, natsconfig.go: the settings; settings.go: the table of them; secret.go;
 //     nearest.go: what was meant by a misspelt name
-//   - log.go, metrics.go, observe.go, health.go, version.go: what can be seen from outside
+//   - log.go, metrics.go, histogram.go, observe.go, health.go, version.go: what can be seen from outside
 //
 // It does not decode events, and fills gaps with bars only: nothing else can be asked for.
 package bridge

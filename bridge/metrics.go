@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"runtime"
+	"time"
 
 	"bridge/bridge/internal/spool"
 	"bridge/polygon"
@@ -30,9 +31,9 @@ type metrics struct {
 	revisions       prometheus.Counter
 	deadLettersLost prometheus.Counter
 	backfilled      prometheus.Counter
-	publishAck      prometheus.Histogram
-	delivery        prometheus.Histogram
-	eventLag        prometheus.Histogram
+	publishAck      *histogram
+	delivery        *histogram
+	eventLag        *histogram
 
 	events          map[*polygon.Channel]prometheus.Counter // faults are of the channel nil
 	framesDropped   *prometheus.CounterVec
@@ -100,10 +101,17 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 }
 
 var (
-	ackBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	ackBuckets = times(.0005, .001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 5, 10, 30, 60, 300)
 	// lagBuckets are fine where real time (2 s) and delayed plans (15 minutes and 2 s) are when all is well.
-	lagBuckets = []float64{.5, 1, 1.5, 2, 2.1, 2.25, 2.5, 3, 4, 5, 10, 30, 60, 300, 900, 902, 903, 905, 910, 930, 1200, 1800}
+	lagBuckets = times(.5, 1, 1.5, 2, 2.1, 2.25, 2.5, 3, 4, 5, 10, 30, 60, 300, 900, 902, 903, 905, 910, 930, 1200, 1800)
 )
+
+func times(seconds ...float64) (all []time.Duration) {
+	for _, s := range seconds {
+		all = append(all, time.Duration(s*float64(time.Second)))
+	}
+	return all
+}
 
 // registerProcess registers what is not of a market. Another part of the program may have done so before.
 func registerProcess(reg prometheus.Registerer) {
@@ -191,8 +199,8 @@ func (m *metrics) gaugeFunc(name, help string, value func() float64) {
 	m.registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
-func (m *metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+func (m *metrics) histogram(name, help string, bounds []time.Duration) *histogram {
+	h := newHistogram(name, help, bounds)
 	m.registerer.MustRegister(h)
 	return h
 }

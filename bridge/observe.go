@@ -17,9 +17,9 @@ func (m *metrics) received(events []polygon.Event) {
 
 // stored counts and times a message that the stream has.
 func (m *metrics) stored(msg *message, duplicate bool, sent, now time.Time) {
-	m.publishAck.Observe(now.Sub(sent).Seconds())
+	m.publishAck.observe(now.Sub(sent))
 	if !msg.rest {
-		m.delivery.Observe(now.Sub(msg.record.at).Seconds())
+		m.delivery.observe(now.Sub(msg.record.at))
 	}
 	if duplicate {
 		m.duplicates.Inc()
@@ -32,7 +32,7 @@ func (m *metrics) stored(msg *message, duplicate bool, sent, now time.Time) {
 	case msg.revision:
 		m.revisions.Inc() // late by what the vendor waited for late trades: no lag of ours
 	case msg.end > 0:
-		m.eventLag.Observe(now.Sub(time.UnixMilli(msg.end)).Seconds())
+		m.eventLag.observe(now.Sub(time.UnixMilli(msg.end)))
 	}
 }
 
