@@ -75,6 +75,16 @@ var inString = func() (t [256]bool) {
 
 // scanString returns the end of the string whose opening quote is at i, and whether it has escapes.
 func scanString(b []byte, i int) (end int, escaped bool) {
+	for end = i + 1; end < len(b) && inString[b[end]]; end++ {
+	}
+	if end < len(b) && b[end] == '"' {
+		return end + 1, false
+	}
+	return scanEscaped(b, i)
+}
+
+// scanEscaped is scanString for any string.
+func scanEscaped(b []byte, i int) (end int, escaped bool) {
 	for i++; i < len(b); i++ {
 		if inString[b[i]] {
 			continue
