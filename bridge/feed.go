@@ -139,6 +139,9 @@ func (f *feed) session(ctx context.Context) error {
 // deliver puts a frame into the queue. When the queue is full the frame is lost, and that is loud.
 func (f *feed) deliver(frame []byte) {
 	now := time.Now()
+	if f.away == nil && f.valid != nil && !f.valid() {
+		now = f.lastFrame // it waited for a process that was frozen, and was sent before another one became active
+	}
 	f.frames++
 	f.total++
 	err := f.resumed(now)

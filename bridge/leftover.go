@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"bridge/polygon"
@@ -19,13 +20,19 @@ const (
 )
 
 // leftover is what a bridge has read and not stored when another one became active. If that one has stored a bar of it in
-// another version, its version is the newer one: it read when this bridge did not. Then ours must not follow it.
+// another version since, its version is the newer one: it read when this bridge did not. Then ours must not follow it.
 type leftover struct {
 	market polygon.Market
-	acked  uint64         // a sequence up to which the stream's messages are from before it
-	until  time.Time      // when the newest of it was read
-	asOf   time.Time      // the same by the server's clock
-	others map[uint64]int // versions of bars in the stream that were not met in the queue yet, by the hash of barKey
+	acked  uint64                    // a sequence up to which the stream's messages are from before it
+	until  time.Time                 // when the newest of it was read
+	ahead  time.Duration             // by which the server's clock is ahead of ours
+	others map[uint64][]otherVersion // of bars in the stream that were not met in the queue yet, by the hash of barKey
+}
+
+// otherVersion is one of a bar, in the stream.
+type otherVersion struct {
+	id     uint64 // hash
+	stored time.Time
 }
 
 // note takes note of a message that the stream has, and reports whether it can be one of the leftover itself.
@@ -34,7 +41,7 @@ func (l *leftover) note(m jetstream.Msg, at *jetstream.MsgMetadata) (may bool) {
 		return true
 	}
 	if !kindOf(l.market, m.Subject()).Aggregate() {
-		return !at.Timestamp.After(l.asOf.Add(othersBehind))
+		return !at.Timestamp.After(l.until.Add(l.ahead + othersBehind))
 	}
 	id := m.Headers().Get(jetstream.MsgIDHeader)
 	start, ok := windowStart(id)
@@ -42,26 +49,33 @@ func (l *leftover) note(m jetstream.Msg, at *jetstream.MsgMetadata) (may bool) {
 		return false
 	}
 	if at.Sequence.Stream > l.acked {
-		l.others[barHash([]byte(id))]++
+		bar := barHash([]byte(id))
+		l.others[bar] = append(l.others[bar], otherVersion{maphash.String(idSeed, id), at.Timestamp})
 	}
 	return true
 }
 
 // met takes note that a bar of the leftover is in the stream.
 func (l *leftover) met(id []byte) {
-	if l != nil {
-		l.others[barHash(id)]--
+	if l == nil {
+		return
+	}
+	bar, hash := barHash(id), maphash.Bytes(idSeed, id)
+	if versions := l.others[bar]; versions != nil {
+		l.others[bar] = slices.DeleteFunc(versions, func(v otherVersion) bool { return v.id == hash })
 	}
 }
 
-// superseded reports whether others have stored another version of a bar of the leftover. All its own versions must have
-// been met before.
-func (l *leftover) superseded(id []byte) bool { return l != nil && l.others[barHash(id)] > 0 }
+// superseded reports whether others have stored another version of a bar of the leftover since it was read. All its own
+// versions must have been met before.
+func (l *leftover) superseded(id []byte, read time.Time) bool {
+	return l != nil && slices.ContainsFunc(l.others[barHash(id)], func(v otherVersion) bool { return v.stored.After(read.Add(l.ahead)) })
+}
 
 // forget forgets what was noted.
 func (l *leftover) forget() {
 	if l != nil {
-		l.others = make(map[uint64]int)
+		l.others = make(map[uint64][]otherVersion)
 	}
 }
 

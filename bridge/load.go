@@ -59,7 +59,7 @@ func (p *publisher) route(e *polygon.Event, r *loaded) {
 		p.left.met(id)
 		return
 	}
-	if bar && p.left.superseded(id) {
+	if bar && p.left.superseded(id, r.at) {
 		l, id, reason = p.dead, appendDeadID(id[:0], digest(e.Raw)), reasonSuperseded
 		if p.doubt.settles(id) {
 			return

@@ -136,7 +136,7 @@ func (p *publisher) sweep(stored idSet) {
 				p.left.met([]byte(m.id))
 				p.metrics.reconciled.Inc()
 				p.retire(m)
-			case m.end > 0 && m.reason == "" && p.left.superseded([]byte(m.id)):
+			case m.end > 0 && m.reason == "" && p.left.superseded([]byte(m.id), m.record.at):
 				dead = append(dead, m)
 			default:
 				l.push(m)

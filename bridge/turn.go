@@ -29,7 +29,7 @@ func (p *publisher) sinceTurn(info *jetstream.StreamInfo, from since) since {
 	if p.left == nil {
 		return fromSequence(info.State.LastSeq + 1)
 	}
-	p.left.asOf = info.TimeStamp.Add(-time.Since(p.left.until))
-	from.until = p.left.asOf.Add(correctedFor)
+	p.left.ahead = time.Until(info.TimeStamp)
+	from.until = p.left.until.Add(p.left.ahead + correctedFor)
 	return from
 }
