@@ -7,6 +7,7 @@ import (
 
 	"bridge/polygon"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -31,8 +32,8 @@ type leftover struct {
 
 // otherVersion is one of a bar, in the stream.
 type otherVersion struct {
-	id     uint64 // hash
-	stored time.Time
+	id   uint64    // hash
+	read time.Time // or stored, where that was in the turn in which it was read. By the server's clock
 }
 
 // note takes note of a message that the stream has, and reports whether it can be one of the leftover itself.
@@ -50,7 +51,11 @@ func (l *leftover) note(m jetstream.Msg, at *jetstream.MsgMetadata) (may bool) {
 	}
 	if at.Sequence.Stream > l.acked {
 		bar := barHash([]byte(id))
-		l.others[bar] = append(l.others[bar], otherVersion{maphash.String(idSeed, id), at.Timestamp})
+		read := at.Timestamp
+		if late := m.Headers().Get(headerRead); late != "" {
+			read, _ = time.Parse(time.RFC3339, late) // what we cannot read is not ours
+		}
+		l.others[bar] = append(l.others[bar], otherVersion{maphash.String(idSeed, id), read})
 	}
 	return true
 }
@@ -66,10 +71,20 @@ func (l *leftover) met(id []byte) {
 	}
 }
 
-// superseded reports whether others have stored another version of a bar of the leftover since it was read. All its own
+// superseded reports whether others have read another version of a bar of the leftover since, and stored it. All its own
 // versions must have been met before.
 func (l *leftover) superseded(id []byte, read time.Time) bool {
-	return l != nil && slices.ContainsFunc(l.others[barHash(id)], func(v otherVersion) bool { return v.stored.After(read.Add(l.ahead)) })
+	return l != nil && slices.ContainsFunc(l.others[barHash(id)], func(v otherVersion) bool { return v.read.After(read.Add(l.ahead)) })
+}
+
+// leftoverHeader is that of a message of the leftover. To the other bridge, it does not look like one that was read when it is stored.
+func leftoverHeader(m *message) nats.Header {
+	read := m.record.at.Add(m.record.left.ahead).UTC().Format(time.RFC3339Nano)
+	header := nats.Header{jetstream.MsgIDHeader: {""}, headerRead: {read}}
+	if m.revision {
+		header[headerRevision] = []string{"true"}
+	}
+	return header
 }
 
 // forget forgets what was noted.

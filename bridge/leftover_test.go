@@ -26,7 +26,7 @@ func TestLeftoverIsNotStoredBehindNewerVersions(t *testing.T) {
 		name  string
 		prior []int // versions that another had stored before this bridge became active the last time
 		acked []int // versions that the stream has from the last turn, and that are not in the queue any more
-		since []int // versions that the stream has behind those
+		since []int // versions that the stream has behind those; below zero: of what another had read long before
 		left  []int // versions in the queue
 		want  []string
 	}{
@@ -38,6 +38,7 @@ func TestLeftoverIsNotStoredBehindNewerVersions(t *testing.T) {
 		{"its ack got lost, and both have a correction", nil, nil, []int{1, 3}, []int{1, 2}, []string{isThere, isDead}},
 		{"acknowledged, and both have a correction", nil, []int{1}, []int{3}, []int{2}, []string{isDead}},
 		{"the other has the second of two versions", nil, nil, []int{2}, []int{1, 2}, []string{isDead, isThere}},
+		{"our correction of what the other has stored late", nil, nil, []int{-1}, []int{2}, []string{isStored}},
 		// The last one, as what is acknowledged is so for all before.
 		{"our correction of the other's, and nothing was acknowledged since", []int{1}, nil, nil, []int{2}, []string{isStored}},
 	}
@@ -110,9 +111,12 @@ func TestLeftoverIsNotStoredBehindNewerVersions(t *testing.T) {
 func storeBars(t *testing.T, js jetstream.JetStream, p *publisher, symbol string, versions []int) (seq uint64) {
 	t.Helper()
 	for _, version := range versions {
-		bar := secondBar(symbol, 1, version)
+		bar := secondBar(symbol, 1, max(version, -version))
 		_, id, _ := p.place(&p.market.Split(nil, frameOf(bar))[0])
 		m := &nats.Msg{Subject: "stocks.agg." + symbol, Data: []byte(bar), Header: nats.Header{jetstream.MsgIDHeader: {string(id)}}}
+		if version < 0 {
+			m.Header.Set(headerRead, time.Now().Add(-time.Hour).Format(time.RFC3339Nano))
+		}
 		ack, err := js.PublishMsg(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)

@@ -57,9 +57,10 @@ func (l *lane) pop() *message {
 type loaded struct {
 	seq     uint64
 	at      time.Time
-	pending int    // messages that are not settled
-	after   int64  // end of the newest window of the records before it, Unix ms
-	floor   uint64 // the stream's sequence when it was loaded: what it has of the record came later
-	gaps    []gap  // that begin to be filled once it is settled
-	batch   *batch // of the filler; nil: it is a record of the queue
+	pending int       // messages that are not settled
+	after   int64     // end of the newest window of the records before it, Unix ms
+	floor   uint64    // the stream's sequence when it was loaded: what it has of the record came later
+	left    *leftover // that it is of; nil: it was read in this turn
+	gaps    []gap     // that begin to be filled once it is settled
+	batch   *batch    // of the filler; nil: it is a record of the queue
 }

@@ -189,11 +189,13 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 	switch {
 	case m.reason != "":
 		header = deadHeader(m)
-	case m.revision:
-		header = p.out.revision
 	case m.rest:
 		header = p.out.rest
 		header[jetstream.ExpectedLastSubjSeqHeader][0] = strconv.FormatUint(m.record.batch.last, 10)
+	case m.record.left != nil:
+		header = leftoverHeader(m)
+	case m.revision:
+		header = p.out.revision
 	}
 	header[jetstream.MsgIDHeader][0] = m.id
 

@@ -139,6 +139,7 @@ func (p *publisher) sweep(stored idSet) {
 			case m.end > 0 && m.reason == "" && p.left.superseded([]byte(m.id), m.record.at):
 				dead = append(dead, m)
 			default:
+				m.record.left = p.left
 				l.push(m)
 			}
 		}

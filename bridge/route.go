@@ -14,6 +14,7 @@ import (
 // Headers of the messages in the stream, beside Nats-Msg-Id.
 const (
 	headerRevision = "Bridge-Revision" // "true" on a bar that is not newer than the newest of its symbol
+	headerRead     = "Bridge-Read"     // when it was read, by the server's clock: on what one of two bridges could not store before its turn ended
 	headerSource   = "Bridge-Source"   // "rest" on a bar that the feed did not send, and REST had
 	headerReason   = "Bridge-Reason"   // dead letters: why the event could not be published
 	headerLength   = "Bridge-Length"   // dead letters that were cut: the full length in bytes
