@@ -125,3 +125,31 @@ func storeBars(t *testing.T, js jetstream.JetStream, p *publisher, symbol string
 	}
 	return seq
 }
+
+// TestGapIsNotFilledByBoth: a bridge becomes active again and has a gap that it could not record, as far as it knows. The other one has
+// found it in the stream, and recorded the outcome.
+func TestGapIsNotFilledByBoth(t *testing.T) {
+	t.Parallel()
+	js := connect(t, newNATS(t).up().url)
+	stream, err := js.CreateStream(t.Context(), streamConfig(testConfig("")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, q := loading(t)
+	p.created = stream.CachedInfo().Created
+	g := openIn(t, p, q)
+	loadAll(p)
+	for _, g := range []gap{g, g.closed(gapFilled, outcome{})} {
+		m := &nats.Msg{Subject: gapSubject(p.market), Data: g.encode(), Header: nats.Header{jetstream.MsgIDHeader: {g.messageID()}}}
+		if _, err := js.PublishMsg(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.begin(func() bool { return true })
+	if err := p.reconcile(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.fills.pending(); n > 0 {
+		t.Errorf("%d gaps are to be filled", n)
+	}
+}

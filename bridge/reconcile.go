@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,8 +123,12 @@ func (p *publisher) settleDoubts(stored idSet) {
 	p.release()
 }
 
-// sweep takes the messages out of their lanes that another bridge has stored meanwhile, or newer versions of them.
+// sweep takes the messages out of their lanes that another bridge has stored meanwhile, or newer versions of them. The gaps that are in the
+// stream were read from there, see resumeGaps: the other one may have filled them.
 func (p *publisher) sweep(stored idSet) {
+	for _, r := range p.records.items[p.records.head:] {
+		r.gaps = slices.DeleteFunc(r.gaps, func(g gap) bool { return stored.has([]byte(g.messageID())) })
+	}
 	var dead []*message
 	for _, l := range p.lanes {
 		kept := l.head
