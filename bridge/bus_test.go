@@ -10,20 +10,21 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// bus is the servers of a schedule, and the links over which the bridge reaches them.
+// bus is the servers of a schedule.
 type bus struct {
 	*schedule
 	t       *testing.T
 	servers []*natsServer
-	links   []*proxy
-	link    linkState // of all of them
-	paused  []bool    // servers
-	copy    string    // of a lone server's disk; "" for none of use
+	paused  []bool // servers
+	copy    string // of a lone server's disk; "" for none of use
 }
+
+// turnTTL is that of the lease of two bridges: short, and long enough for the holder to step down in time on a busy machine.
+const turnTTL = 6 * time.Second
 
 // newBus starts the servers. In a cluster, or where the memory of ids is to be brief, it makes the stream as well.
 func newBus(t *testing.T, s *schedule) *bus {
-	b := &bus{schedule: s, t: t, link: linkOpen, paused: make([]bool, s.replicas)}
+	b := &bus{schedule: s, t: t, paused: make([]bool, s.replicas)}
 	if s.replicas == 1 {
 		b.servers = []*natsServer{newNATS(t)}
 	} else {
@@ -31,7 +32,6 @@ func newBus(t *testing.T, s *schedule) *bus {
 	}
 	for _, server := range b.servers {
 		server.start()
-		b.links = append(b.links, newProxy(t, server.url))
 	}
 	for _, server := range b.servers {
 		server.reachable()
@@ -47,16 +47,13 @@ func newBus(t *testing.T, s *schedule) *bus {
 			return err
 		})
 	}
-	return b
-}
-
-// urls are those of the links.
-func (b *bus) urls() string {
-	var all []string
-	for _, link := range b.links {
-		all = append(all, link.url())
+	if s.pair {
+		b.request("the lease's bucket is made", func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: leaseBucket, TTL: turnTTL, Replicas: s.replicas})
+			return err
+		})
 	}
-	return strings.Join(all, ",")
+	return b
 }
 
 func (b *bus) kill(server int) {
@@ -80,29 +77,6 @@ func (b *bus) pause(server int) {
 func (b *bus) resume(server int) {
 	b.servers[server].process.resume()
 	b.paused[server] = false
-}
-
-func (b *bus) cut(int) {
-	for _, link := range b.links {
-		link.cut()
-	}
-}
-
-func (b *bus) reset(int) {
-	for _, link := range b.links {
-		link.reset()
-	}
-}
-
-// set changes the state of the links.
-func (b *bus) set(state linkState) {
-	if b.link == linkFrozen && b.brief {
-		b.cut(0) // what it held would come twice, and too late for a server that forgets ids at once
-	}
-	b.link = state
-	for _, link := range b.links {
-		link.set(state)
-	}
 }
 
 // fill makes the stream refuse what is new, after a little more.
@@ -160,7 +134,7 @@ func (b *bus) takeBack() {
 	b.start(0)
 }
 
-// mend ends whatever is wrong with the servers and links.
+// mend ends whatever is wrong with the servers.
 func (b *bus) mend() {
 	for i, server := range b.servers {
 		switch {
@@ -170,5 +144,50 @@ func (b *bus) mend() {
 			b.start(i)
 		}
 	}
-	b.set(linkOpen)
+}
+
+// lines are the links over which a bridge reaches the servers.
+type lines struct {
+	*schedule
+	links []*proxy
+	state linkState // of all of them
+}
+
+func newLines(b *bus) *lines {
+	l := &lines{schedule: b.schedule, state: linkOpen}
+	for _, server := range b.servers {
+		l.links = append(l.links, newProxy(b.t, server.url))
+	}
+	return l
+}
+
+func (l *lines) urls() string {
+	var all []string
+	for _, link := range l.links {
+		all = append(all, link.url())
+	}
+	return strings.Join(all, ",")
+}
+
+func (l *lines) cut() {
+	for _, link := range l.links {
+		link.cut()
+	}
+}
+
+func (l *lines) reset() {
+	for _, link := range l.links {
+		link.reset()
+	}
+}
+
+// set changes the state of the links.
+func (l *lines) set(state linkState) {
+	if l.state == linkFrozen && (l.brief || l.pair) {
+		l.cut() // what they held would come twice and too late for a server that forgets ids at once, or behind what another bridge has sent
+	}
+	l.state = state
+	for _, link := range l.links {
+		link.set(state)
+	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The fault suite: schedules of faults, each made from a seed, strike a bridge and its servers, which are real processes, while
-// a feed sends. At the end of each the stream is compared with what the feed has sent, event by event.
+// The fault suite: schedules of faults, each made from a seed, strike a bridge, or two that take turns, and their servers,
+// which are real processes, while a feed sends. At the end of each the stream is compared with what the feed has sent, event by event.
 //
 //	go test -race -run TestFaults ./bridge                                                  a few schedules
 //	go test -race -run TestFaults ./bridge -faults.seed 17                                  one of them, again
@@ -55,6 +55,7 @@ func play(t *testing.T, s *schedule) {
 	w := newWorld(t, s)
 	for _, step := range s.steps {
 		w.mark(step.String())
+		w.host = w.hosts[step.host]
 		step.do(w, step.server, step.n)
 		done++
 	}

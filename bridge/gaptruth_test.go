@@ -27,8 +27,10 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 		if w.tight { // takes and refuses by turns
 			break
 		}
-		if ofMarket(g) || g.Reason == reasonRestart && w.forgot {
-			continue // it may begin long before: when what is stored came is not known any more
+		if ofMarket(g) || g.Reason == reasonRestart && (w.forgot || w.pair) {
+			// It may begin long before: when what is stored came is not known any more, or only to the other bridge. That tells the time
+			// by its bars, and the market of a schedule has its own.
+			continue
 		}
 		before := 0 // the newest session that was read before the gap
 		for _, e := range tape {
@@ -67,7 +69,7 @@ func (w *world) missable(have map[string][]storedEvent) (tape []missable) {
 	}
 	copies := make(map[string]int)
 	newest := make(map[string]time.Time)
-	for _, sent := range w.vendor.Tape().Events() {
+	for _, sent := range w.vendor.sent() {
 		raw := string(sent.Raw)
 		copies[raw]++
 		e := missable{Sent: sent, at: sent.At.Truncate(time.Millisecond), stored: stored[raw]}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ledger is what is known of how far the bridge has read the sessions of its feed, in frames by session.
+// ledger is what is known of how far a bridge has read the sessions of its feed, in frames by session.
 type ledger struct {
 	read map[int]int // were read, at least
 	safe map[int]int // must be in the stream in the end, whatever happens

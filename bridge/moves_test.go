@@ -4,7 +4,7 @@ import "slices"
 
 // move is something that a schedule may consist of.
 type move struct {
-	name   string // N and SERVER stand for what it is made with
+	name   string // N, SERVER, the bridge and the link stand for what it is made with
 	weight int
 	may    func(now *situation) bool
 	then   func(now *situation) // what it comes to; nil: nothing changes
@@ -13,7 +13,8 @@ type move struct {
 
 // moves are the faults, their ends, and what goes on meanwhile. Faults overlap, as their ends are moves of their own.
 var moves = []move{
-	{"N frames are sent", 30, whileBridge(up, stopped), nil, (*world).send},
+	{"N frames are sent", 30, (*situation).feeds, nil, (*world).send},
+	{"N frames are sent to whoever streams still", 30, mayBeLeft, nil, (*world).sendOn},
 	{"what was sent is read", 5, whileBridge(up), nil, do((*world).awaitRead)},
 	{"what was read is on disk", 5, func(now *situation) bool { return now.spools() && !now.tight }, nil, do((*world).awaitSpooled)},
 	{"what was read is stored", 5, (*situation).stores, nil, do((*world).awaitStored)},
@@ -23,6 +24,7 @@ var moves = []move{
 	{"the bridge is asked to stop", 4, whileBridge(up), (*situation).bridgeEnds, do((*world).endBridge)},
 	{"the bridge starts", 20, whileBridge(down), bridgeIs(up), do((*world).startBridge)},
 	{"the bridge is paused", 3, whileBridge(up), bridgeIs(stopped), do((*world).pauseBridge)},
+	{"N frames are sent, the bridge is paused, N more are sent, and the other is active", 10, mayReplace, bridgeIs(stopped), (*world).replace},
 	{"the bridge goes on", 10, whileBridge(stopped), bridgeIs(up), do((*world).continueBridge)},
 
 	{"SERVER is killed", 4, whileServer(up, stopped), serverIs(down), onBus((*bus).kill)},
@@ -31,8 +33,8 @@ var moves = []move{
 	{"SERVER is paused", 3, mayPauseServer, serverIs(stopped), onBus((*bus).pause)},
 	{"SERVER goes on", 10, whileServer(stopped), serverIs(up), onBus((*bus).resume)},
 
-	{"the link is cut", 4, always, nil, onBus((*bus).cut)},
-	{"the link is reset", 3, always, nil, onBus((*bus).reset)},
+	{"the link is cut", 4, always, nil, onLines((*lines).cut)},
+	{"the link is reset", 3, always, nil, onLines((*lines).reset)},
 	{"answers get lost on the link", 3, whileLink(linkOpen), linkIs(linkDeaf), setLink(linkDeaf)},
 	{"the link freezes", 3, whileLink(linkOpen), linkIs(linkFrozen), setLink(linkFrozen)},
 	{"the link slows down", 3, whileLink(linkOpen), linkIs(linkSlow), setLink(linkSlow)},
@@ -53,20 +55,33 @@ var moves = []move{
 }
 
 // mayPauseServer: in a cluster the others store meanwhile what the server had taken, and it passes that on when it goes on. It would come
-// twice, and too late for servers that forget ids at once.
+// twice, and too late for servers that forget ids at once; of two bridges, behind what the other has sent since.
 func mayPauseServer(now *situation) bool {
-	return now.servers[now.server] == up && (len(now.servers) == 1 || !now.brief)
+	return now.servers[now.server] == up && (len(now.servers) == 1 || !now.brief && !now.pair)
 }
 
 // mayCopyServer: what the server lacks when it is taken back, a tight queue has not kept, and a stream that was full would not take again.
+// Of two bridges, the one that stands by does not notice.
 func mayCopyServer(now *situation) bool {
-	return len(now.servers) == 1 && now.servers[0] == up && !now.tight && !now.full
+	return len(now.servers) == 1 && now.servers[0] == up && !now.tight && !now.full && !now.pair
 }
 
 // mayTakeServerBack: what the server then lacks, the bridge has on disk, or in memory and sends it again at once.
 func mayTakeServerBack(now *situation) bool {
 	onDisk := now.disk && now.diskIs.takes()
 	return now.storeKept && !now.full && (onDisk || now.bridge == up && now.link == linkOpen)
+}
+
+// mayReplace: there is another bridge, which can take over.
+func mayReplace(now *situation) bool {
+	return now.bridge == up && now.quorate() && slices.ContainsFunc(now.hosts, func(h *hostSituation) bool {
+		return h != now.hostSituation && h.linked()
+	})
+}
+
+// mayBeLeft: a bridge that is paused, or is about to lose the lease, may have a session.
+func mayBeLeft(now *situation) bool {
+	return !now.feeds() && slices.ContainsFunc(now.hosts, func(h *hostSituation) bool { return h.bridge != down })
 }
 
 func always(*situation) bool { return true }
@@ -101,8 +116,10 @@ func onBus(f func(*bus, int)) func(*world, int, int) {
 	return func(w *world, server, _ int) { f(w.bus, server) }
 }
 
+func onLines(f func(*lines)) func(*world, int, int) { return do(func(w *world) { f(w.lines) }) }
+
 func setLink(l linkState) func(*world, int, int) {
-	return do(func(w *world) { w.bus.set(l) })
+	return do(func(w *world) { w.lines.set(l) })
 }
 
 func setDisk(d diskState) func(*world, int, int) {

@@ -36,7 +36,7 @@ func (w *world) refusals(tape []missable) map[sentFrame]bool {
 }
 
 // secured reports whether an event was read, and nothing but a refusal of the queue is an excuse for its absence.
-func (w *world) secured(e missable) bool { return e.Frame <= w.safe[e.Session] }
+func (w *world) secured(e missable) bool { return e.Frame <= w.hostOf(e.Session).safe[e.Session] }
 
 // knows reports whether a gap has an event that the stream lacks. One that the queue has refused is of a gap of the time in which it was
 // read, or of a restart soon after.

@@ -3,13 +3,15 @@ package bridge
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
 
-// schedule is what happens to a bridge and its servers. It depends on the seed alone.
+// schedule is what happens to a bridge, or to two, and the servers. It depends on the seed alone.
 type schedule struct {
 	seed      uint64
+	pair      bool          // there are two bridges, of which one is active
 	replicas  int           // servers that hold the stream: one, or a cluster of three
 	disk      bool          // the queue is on disk
 	brief     bool          // the servers' memory of ids is at its least, and the vendor repeats nothing
@@ -20,15 +22,17 @@ type schedule struct {
 	steps     []step
 }
 
-// step is a move, to be made with a server and a number.
+// step is a move, to be made with a bridge, a server and a number.
 type step struct {
 	*move
+	host   int
 	server int
 	n      int
 }
 
 func (s step) String() string {
-	return strings.NewReplacer("SERVER", fmt.Sprintf("server %d", s.server), "N", fmt.Sprint(s.n)).Replace(s.name)
+	bridge := fmt.Sprint("bridge ", s.host)
+	return strings.NewReplacer("the bridge", bridge, "the link", "the link of "+bridge, "SERVER", fmt.Sprint("server ", s.server), "N", fmt.Sprint(s.n)).Replace(s.name)
 }
 
 // newSchedule makes the schedule of a seed.
@@ -46,11 +50,12 @@ func newSchedule(seed uint64) *schedule {
 	if rng.IntN(6) == 0 {
 		s.replicas = 3
 	}
-	s.tight = rng.IntN(5) == 0
+	s.pair = rng.IntN(5) == 0
+	s.tight = rng.IntN(5) == 0 && !s.pair // gaps do not tell which of two has refused frames
 	now := newSituation(s)
 	for range 12 + rng.IntN(24) {
 		m := now.draw(rng)
-		st := step{m, now.server, 1 + rng.IntN(60)}
+		st := step{m, now.number, now.server, 1 + rng.IntN(60)}
 		if m.then != nil {
 			m.then(now)
 		}
@@ -59,10 +64,18 @@ func newSchedule(seed uint64) *schedule {
 	return s
 }
 
+// bridges is how many there are.
+func (s *schedule) bridges() int {
+	if s.pair {
+		return 2
+	}
+	return 1
+}
+
 func (s *schedule) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: servers %d, queue on disk %v, tight %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
-		s.seed, s.replicas, s.disk, s.tight, s.brief, s.drain, s.symbols)
+	fmt.Fprintf(&b, "seed %d: two bridges %v, servers %d, queue on disk %v, tight %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
+		s.seed, s.pair, s.replicas, s.disk, s.tight, s.brief, s.drain, s.symbols)
 	for i, st := range s.steps {
 		fmt.Fprintf(&b, "  %2d %s\n", i+1, st)
 	}
@@ -72,15 +85,21 @@ func (s *schedule) String() string {
 // situation is what a schedule has come to: it tells which moves make sense.
 type situation struct {
 	*schedule
-	server  int // that the next move is about
-	bridge  condition
-	servers []condition
-	link    linkState
-	full    bool // the stream
-	diskIs  diskState
+	*hostSituation // of the bridge that the next move is about
+	hosts          []*hostSituation
+	server         int // that the next move is about
+	servers        []condition
+	full           bool // the stream
+	storeKept      bool // there is a copy of the server's disk
+}
 
-	storeKept bool // there is a copy of the server's disk
-	spoolKept bool // and of the bridge's
+// hostSituation is what has become of a bridge.
+type hostSituation struct {
+	number    int
+	bridge    condition
+	link      linkState
+	diskIs    diskState
+	spoolKept bool // there is a copy of its disk
 }
 
 // condition is how a process is.
@@ -93,15 +112,19 @@ const (
 )
 
 func newSituation(s *schedule) *situation {
-	now := &situation{schedule: s, bridge: up, link: linkOpen}
+	now := &situation{schedule: s}
+	for i := range s.bridges() {
+		now.hosts = append(now.hosts, &hostSituation{number: i, bridge: up, link: linkOpen})
+	}
 	for range s.replicas {
 		now.servers = append(now.servers, up)
 	}
 	return now
 }
 
-// draw picks a server and one of the moves that make sense.
+// draw picks a bridge, a server and one of the moves that make sense.
 func (now *situation) draw(rng *rand.Rand) *move {
+	now.hostSituation = now.hosts[rng.IntN(len(now.hosts))]
 	now.server = rng.IntN(len(now.servers))
 	total := 0
 	for i := range moves {
@@ -120,9 +143,20 @@ func (now *situation) draw(rng *rand.Rand) *move {
 	panic("the weights do not add up")
 }
 
-// stores reports whether what the bridge sends is stored.
-func (now *situation) stores() bool {
-	return now.bridge == up && now.quorate() && !now.full && (now.link == linkOpen || now.link == linkSlow)
+// feeds reports whether some bridge reads the feed, or will soon. Of two, only one that reaches the servers can be active.
+func (now *situation) feeds() bool { return !now.pair && now.bridge == up || now.reaches() }
+
+// stores reports whether what a bridge sends is stored.
+func (now *situation) stores() bool { return now.reaches() && !now.full }
+
+// reaches reports whether some bridge reaches the servers.
+func (now *situation) reaches() bool {
+	return now.quorate() && slices.ContainsFunc(now.hosts, (*hostSituation).linked)
+}
+
+// linked reports whether the bridge runs, and its links pass on what it sends.
+func (h *hostSituation) linked() bool {
+	return h.bridge == up && (h.link == linkOpen || h.link == linkSlow)
 }
 
 // quorate reports whether enough servers are up for the stream to take anything.

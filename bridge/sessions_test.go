@@ -12,16 +12,18 @@ import (
 	"bridge/polygon/polygontest"
 )
 
-// awaitSession waits until the bridge streams.
+// awaitSession waits until a bridge streams, which then is the one that is dealt with.
 func (w *world) awaitSession() {
 	for {
-		var st polygontest.Stats
-		w.awaitVendor("the bridge streams", func(now polygontest.Stats) bool {
-			st = now
-			return w.lost(now) || now.Sessions >= w.first && now.Open == 1 && now.Subscribed == 1
+		lost, session, streams := false, 0, (*host)(nil)
+		w.awaitVendor("a bridge streams", func(st polygontest.Stats) bool {
+			lost = w.lost(st)
+			session, streams = w.streaming()
+			return lost || streams != nil
 		})
-		if !w.lost(st) {
-			w.enter(st.Sessions)
+		if !lost {
+			w.host = streams
+			w.enter(session)
 			return
 		}
 		w.mark("no session for a minute: the bridge starts anew")
@@ -37,7 +39,35 @@ func (w *world) awaitSession() {
 
 // lost reports whether the bridge is one that was evicted, or whose session is half-open. It is right to wait for a minute then,
 // and a schedule has no time for that.
-func (w *world) lost(st polygontest.Stats) bool { return st.Evicted+st.Stalled > w.hopeless }
+func (w *world) lost(st polygontest.Stats) bool { return !w.pair && st.Evicted+st.Stalled > w.hopeless }
+
+// streaming returns the session that streams, and the bridge whose it is: nil when there is none, or two, or it is of a process that
+// does not run.
+func (w *world) streaming() (session int, of *host) {
+	all := w.vendor.Subscribers()
+	for _, h := range w.hosts {
+		if len(all) == 1 && all[0].Key == h.key && all[0].Session >= h.first && !h.paused && h.bridge.cmd != nil {
+			return all[0].Session, h
+		}
+	}
+	return 0, nil
+}
+
+// streams reports whether the session that is known of the bridge is the present one, and streams.
+func (w *world) streams() bool {
+	all := w.vendor.Subscribers()
+	return len(all) == 1 && all[0].Session == w.session
+}
+
+// hostOf returns the bridge whose session it was.
+func (w *world) hostOf(session int) *host {
+	for _, h := range w.hosts {
+		if _, known := h.read[session]; known {
+			return h
+		}
+	}
+	return w.host // nothing was sent in it
+}
 
 // enter takes note of a session, before anything is sent in it: all that was read is of the ones before.
 func (w *world) enter(session int) {
@@ -47,6 +77,7 @@ func (w *world) enter(session int) {
 	eventually(w.t, "the frames that were read are counted", w.count)
 	w.before += w.read[w.session]
 	w.session = session
+	w.hasRead(session, 0)
 	w.vendor.plan()
 }
 

@@ -4,30 +4,43 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"bridge/polygon"
+	"bridge/polygon/polygontest"
 )
 
 // settle gives the bridge the time to bring everything into the stream, with all faults ended, and ends it.
 func (w *world) settle() {
 	w.bus.mend()
 	w.bus.widen(0)
-	switch {
-	case w.bridge.cmd == nil:
-		w.startBridge()
-	case w.paused:
-		w.continueBridge()
-	}
-	if w.diskIs != diskWell {
-		w.setDisk(diskWell)
+	for _, w.host = range w.hosts {
+		w.lines.set(linkOpen)
+		switch {
+		case w.bridge.cmd == nil:
+			w.startBridge()
+		case w.paused:
+			w.continueBridge()
+		}
+		if w.diskIs != diskWell {
+			w.setDisk(diskWell)
+		}
 	}
 	w.vendor.calm = true
-	w.streamAll()
-	if w.refused[w.first] > 0 {
-		w.streamAll() // the queue takes it
-		<-time.After(fullFor)
-		w.streamAll() // the gap is recorded
+	for range w.hosts { // in turns
+		w.streamAll()
+		if w.refused[w.first] > 0 {
+			w.streamAll() // the queue takes it
+			<-time.After(fullFor)
+			w.streamAll() // the gap is recorded
+		}
+		w.endBridge()
 	}
-	w.endBridge()
+	w.awaitVendor("all connections end", func(st polygontest.Stats) bool { return st.Open == 0 })
+	if n := w.vendor.Stats().Evicted; w.pair && n > w.mayEvict {
+		w.t.Errorf("the vendor had to end %d sessions because there was another, and at most %d were of a bridge that was paused", n, w.mayEvict)
+	}
 }
 
 // streamAll sends a little in a session that goes on, and waits until all that was read is in the stream.
@@ -45,13 +58,15 @@ func (w *world) streamAll() {
 type sentEvent struct {
 	raw     string
 	session int
-	must    bool // it was read, and nothing that happened is an excuse for its absence
+	of      *host // that had the session
+	must    bool  // it was read, and nothing that happened is an excuse for its absence
 }
 
 // storedEvent is a message of the stream.
 type storedEvent struct {
-	raw string
-	at  time.Time
+	raw  string
+	at   time.Time
+	dead bool // it is a dead letter, as the other of two bridges has stored a newer version
 }
 
 // compare reads the stream and compares it with the tape.
@@ -62,7 +77,11 @@ func (w *world) compare() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		have[m.Subject()] = append(have[m.Subject()], storedEvent{string(m.Data()), meta.Timestamp})
+		e, subject := storedEvent{raw: string(m.Data()), at: meta.Timestamp}, m.Subject()
+		if m.Headers().Get(headerReason) == reasonSuperseded {
+			e.dead, subject = true, subjectOf(w.t, m.Data())
+		}
+		have[subject] = append(have[subject], e)
 	}
 	gaps, tape := w.readGaps(have["stocks.gap"]), w.missable(have)
 	w.checkGaps(gaps, tape)
@@ -71,8 +90,9 @@ func (w *world) compare() {
 
 	want := make(map[string][]sentEvent)
 	must, doubtful := 0, 0
-	for _, e := range w.vendor.Tape().Events() {
-		one := sentEvent{string(e.Raw), e.Session, e.Frame <= w.safe[e.Session] && !refused[frameWith(e)]}
+	for _, e := range w.vendor.sent() {
+		of := w.hostOf(e.Session)
+		one := sentEvent{string(e.Raw), e.Session, of, e.Frame <= of.safe[e.Session] && !refused[frameWith(e)]}
 		subject := subjectOf(w.t, e.Raw)
 		want[subject] = append(want[subject], one)
 		if one.must {
@@ -109,6 +129,9 @@ func merged(want map[string][]sentEvent, have map[string][]storedEvent) map[stri
 
 // differences says what is wrong with the messages of a subject: altered, twice, in another order, lost. Where the vendor
 // repeats nothing and the queue refuses nothing, what is missing of a session must be its end.
+//
+// Each bridge stores in order what it has read. Of two, one may store late what it could not store before the other became active: not
+// before it is active again, and not behind a newer version of the same bar.
 func differences(want []sentEvent, have []storedEvent, unique bool) (problems []string) {
 	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	places := make(map[string][]int) // of an event in want
@@ -116,7 +139,8 @@ func differences(want []sentEvent, have []storedEvent, unique bool) (problems []
 		places[e.raw] = append(places[e.raw], i)
 	}
 	times := make(map[string][]time.Time) // at which an event was stored
-	at := -1                              // place of the last one
+	next := make(map[*host]int)           // least place for what is stored next
+	var behind []placed                   // what is stored so far
 	for i, e := range have {
 		before := times[e.raw]
 		times[e.raw] = append(before, e.at)
@@ -133,12 +157,26 @@ func differences(want []sentEvent, have []storedEvent, unique bool) (problems []
 				possible = possible[:must+1] // a repetition comes too late
 			}
 		}
-		next := slices.IndexFunc(possible, func(place int) bool { return place > at })
-		if next < 0 {
-			report("message %d is behind one that was sent later, %s: %s", i, want[at].raw, e.raw)
+		of := want[possible[0]].of
+		overtaken, superseded := outstripped(want, behind, possible[0])
+		switch {
+		case e.dead && !superseded:
+			report("message %d is a dead letter, and there is no newer version before it: %s", i, e.raw)
+		case !e.dead && superseded:
+			report("message %d is behind a newer version: %s", i, e.raw)
+		case !overtaken.IsZero() && !of.becameActive(overtaken, e.at):
+			report("message %d is behind what the other bridge has read later, and its own has not become active since: %s", i, e.raw)
+		}
+		if e.dead {
 			continue
 		}
-		at = possible[next]
+		first := slices.IndexFunc(possible, func(place int) bool { return place >= next[of] })
+		if first < 0 {
+			report("message %d is behind one that was sent later, %s: %s", i, want[next[of]-1].raw, e.raw)
+			continue
+		}
+		behind = append(behind, placed{possible[first], e.at})
+		next[of] = possible[first] + 1
 	}
 	ended := make(map[int]string) // sessions, with the first event that is missing
 	for _, e := range want {
@@ -155,4 +193,39 @@ func differences(want []sentEvent, have []storedEvent, unique bool) (problems []
 		}
 	}
 	return problems
+}
+
+// placed is a message, by the place of its event in what was sent.
+type placed struct {
+	place int
+	at    time.Time
+}
+
+// outstripped tells whether the other of two bridges has read later what is stored before an event: when that was stored, and whether a
+// version of the same bar is among it.
+func outstripped(want []sentEvent, stored []placed, place int) (at time.Time, superseded bool) {
+	for _, s := range stored {
+		if e := want[s.place]; s.place > place && e.of != want[place].of {
+			at = s.at
+			superseded = superseded || sameBar(e.raw, want[place].raw)
+		}
+	}
+	return at, superseded
+}
+
+// sameBar reports whether two events of a subject are versions of one bar.
+func sameBar(a, b string) bool {
+	events := polygon.Stocks.Split(nil, []byte("["+a+","+b+"]"))
+	return events[0].Fault == "" && events[0].Time == events[1].Time
+}
+
+// becameActive reports whether the bridge did, of two, between two times.
+func (h *host) becameActive(from, to time.Time) bool {
+	for line := range strings.Lines(h.bridge.log.String()) {
+		stamp, what, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+		if at, err := time.Parse(time.RFC3339, stamp); err == nil && strings.Contains(what, `"lease acquired"`) && at.After(from) && at.Before(to) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +17,7 @@ import (
 // vendor is the feed of a schedule: it sends what it is told to, and its sessions end in all the ways in which they do.
 type vendor struct {
 	*polygontest.Server
+	pair   bool
 	t      *testing.T
 	rng    *rand.Rand            // for what is sent
 	fates  *rand.Rand            // for how sessions end
@@ -28,6 +31,7 @@ type vendor struct {
 func newVendor(t *testing.T, s *schedule) *vendor {
 	v := &vendor{
 		Server: polygontest.NewServer(polygontest.Config{Buffer: 4 << 20}),
+		pair:   s.pair,
 		t:      t,
 		rng:    rand.New(rand.NewPCG(s.seed, 2)),
 		burst:  10 * min(s.perSecond, s.symbols),
@@ -37,7 +41,7 @@ func newVendor(t *testing.T, s *schedule) *vendor {
 	t.Cleanup(v.Close)
 	oddities := polygontest.Typical()
 	oddities.Corrected, oddities.Repeated = .2, .1
-	if s.brief || s.tight {
+	if s.brief || s.tight || s.pair {
 		oddities.Repeated = 0
 	}
 	market := polygontest.Market{
@@ -60,7 +64,11 @@ func (v *vendor) plan() {
 		return
 	}
 	after := v.fates.IntN(80)
-	switch v.fates.IntN(16) {
+	fate := v.fates.IntN(16)
+	if v.pair && fate > 5 { // a bridge that waits for a minute keeps the lease
+		fate = 15
+	}
+	switch fate {
 	case 0:
 		v.NextSession(polygontest.DropAfter(after))
 	case 1:
@@ -70,16 +78,21 @@ func (v *vendor) plan() {
 	case 3:
 		v.NextSession(polygontest.CutMidFrame(after))
 	case 4:
-		v.NextSession(polygontest.StallAfter(after))
-	case 5:
-		v.NextSession(polygontest.EvictAfter(after))
-	case 6:
 		v.NextSession(polygontest.RefuseUpgrade(503))
-	case 7:
+	case 5:
 		v.NextSession(polygontest.NoPongs())
+	case 6:
+		v.NextSession(polygontest.StallAfter(after))
+	case 7:
+		v.NextSession(polygontest.EvictAfter(after))
 	default:
 		v.NextSession()
 	}
+}
+
+// sent is the tape, in the order of the sessions: the last frame to a bridge that was paused gets onto it when that goes on.
+func (v *vendor) sent() []polygontest.Sent {
+	return slices.SortedStableFunc(slices.Values(v.Tape().Events()), func(a, b polygontest.Sent) int { return cmp.Compare(a.Session, b.Session) })
 }
 
 // send sends n frames to a session: mostly some events each, now and then a burst of several seconds of the market.

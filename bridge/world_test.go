@@ -14,15 +14,23 @@ import (
 	"bridge/polygon/polygontest"
 )
 
-// world is what a schedule happens to: a vendor, a bridge and its servers. It knows what the bridge has read.
+// world is what a schedule happens to: a vendor, one or two bridges, and their servers.
 type world struct {
 	*schedule
-	*ledger
-	t      *testing.T
-	vendor *vendor
-	bus    *bus
+	*host    // the bridge that is dealt with at present
+	hosts    []*host
+	t        *testing.T
+	vendor   *vendor
+	bus      *bus
+	mayEvict int // how often the vendor may have had to end the session of one of two bridges
+}
 
+// host is a bridge and its surroundings. It knows what the bridge has read.
+type host struct {
+	*ledger
+	lines   *lines
 	bridge  *process
+	key     string // by which the vendor's sessions are told apart; to the vendor they are of one key
 	metrics string // URL of its metrics
 	logged  int    // how much processes before this one have logged
 	dir     string // of its queue; "" for one in memory
@@ -41,32 +49,45 @@ type world struct {
 
 // newWorld starts everything, and returns when the stream is there and has something.
 func newWorld(t *testing.T, s *schedule) *world {
-	w := &world{schedule: s, ledger: newLedger(), t: t, vendor: newVendor(t, s), bus: newBus(t, s)}
-	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	w.metrics = "http://" + addr + "/metrics"
-	settings := []string{
-		"BRIDGE_HTTP_ADDR=" + addr,
-		"BRIDGE_DRAIN_TIMEOUT=" + s.drain.String(),
-		fmt.Sprintf("BRIDGE_STREAM_REPLICAS=%d", s.replicas),
-		"POLYGON_SUBSCRIBE=A.*,AM.*",
+	w := &world{schedule: s, t: t, vendor: newVendor(t, s), bus: newBus(t, s)}
+	for i := range s.bridges() {
+		w.addHost(fmt.Sprint("key", i))
+		w.startBridge()
 	}
-	if s.tight {
-		settings = append(settings, queueVar+"=100000") // which is two of the vendor's bursts
-	}
-	if s.disk {
-		w.dir = t.TempDir()
-		w.diskFile = filepath.Join(t.TempDir(), "disk")
-		settings = append(settings, "BRIDGE_DATA_DIR="+w.dir, diskVar+"="+w.diskFile)
-	}
-	w.bridge = newBridge(t, w.vendor.Server, w.bus.urls(), settings...)
-	w.startBridge()
 	w.send(0, 20)
 	w.awaitStored()
 	return w
 }
 
-// mark writes into the bridge's log what happens to it.
-func (w *world) mark(what string) { fmt.Fprintf(w.bridge.log, "---- %s\n", what) }
+func (w *world) addHost(key string) {
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(w.t))
+	w.host = &host{ledger: newLedger(), lines: newLines(w.bus), key: key, metrics: "http://" + addr + "/metrics"}
+	w.hosts = append(w.hosts, w.host)
+	settings := []string{
+		"POLYGON_API_KEY=" + key,
+		fmt.Sprintf("BRIDGE_STANDBY=%v", w.pair),
+		"BRIDGE_HTTP_ADDR=" + addr,
+		"BRIDGE_DRAIN_TIMEOUT=" + w.drain.String(),
+		fmt.Sprintf("BRIDGE_STREAM_REPLICAS=%d", w.replicas),
+		"POLYGON_SUBSCRIBE=A.*,AM.*",
+	}
+	if w.tight {
+		settings = append(settings, queueVar+"=100000") // which is two of the vendor's bursts
+	}
+	if w.disk {
+		w.dir = w.t.TempDir()
+		w.diskFile = filepath.Join(w.t.TempDir(), "disk")
+		settings = append(settings, "BRIDGE_DATA_DIR="+w.dir, diskVar+"="+w.diskFile)
+	}
+	w.bridge = newBridge(w.t, w.vendor.Server, w.lines.urls(), settings...)
+}
+
+// mark writes into the logs of the bridges what happens to them.
+func (w *world) mark(what string) {
+	for _, h := range w.hosts {
+		fmt.Fprintf(h.bridge.log, "---- %s\n", what)
+	}
+}
 
 func (w *world) startBridge() {
 	st := w.vendor.Stats()
@@ -110,7 +131,9 @@ func (w *world) said(message string) bool {
 
 // bridgeEnded waits until the vendor knows that the bridge is gone. What it had on disk is safe, and what it had in memory alone is gone.
 func (w *world) bridgeEnded() {
-	w.awaitVendor("the bridge's connection ends", func(st polygontest.Stats) bool { return st.Open == 0 })
+	w.awaitVendor("the bridge's session ends", func(polygontest.Stats) bool {
+		return !slices.ContainsFunc(w.vendor.Subscribers(), func(s polygontest.Subscriber) bool { return s.Key == w.key })
+	})
 	if w.disk {
 		w.secureFiles()
 		diskWell.tell(w.t, w.diskFile)
@@ -122,8 +145,21 @@ func (w *world) bridgeEnded() {
 }
 
 func (w *world) pauseBridge() {
+	if _, h := w.streaming(); h == nil || h == w.host {
+		w.mayEvict++
+	}
 	w.bridge.pause()
 	w.paused = true
+}
+
+// replace pauses a bridge, while it has enough to do if it is the active one, and waits until the other is.
+func (w *world) replace(_, n int) {
+	paused := w.host
+	w.sendOn(0, n)
+	w.host = paused
+	w.pauseBridge()
+	w.sendOn(0, n)
+	w.awaitSession()
 }
 
 func (w *world) continueBridge() {
@@ -133,18 +169,18 @@ func (w *world) continueBridge() {
 
 // send sends frames in the present session, or in the next one if there is none.
 func (w *world) send(_, n int) {
-	if !w.paused {
-		w.awaitSession()
-	} else if !w.streams() {
-		return // and nothing will change that
-	}
+	w.awaitSession()
 	w.vendor.send(w.session, n)
 }
 
-// streams reports whether the session that is known is the present one, and streams.
-func (w *world) streams() bool {
-	st := w.vendor.Stats()
-	return w.session > 0 && st.Sessions == w.session && st.Subscribed == 1
+// sendOn sends frames in the present session, if there is one that is known. There will be no other.
+func (w *world) sendOn(_, n int) {
+	for _, w.host = range w.hosts {
+		if w.streams() {
+			w.vendor.send(w.session, n)
+			return
+		}
+	}
 }
 
 // awaitRead waits until the bridge has read what was sent in its session, or the session has ended.
@@ -168,6 +204,9 @@ func (w *world) awaitRead() {
 func (w *world) awaitSpooled() {
 	w.awaitRead()
 	frame := w.lastRead()
+	if frame == nil {
+		return
+	}
 	eventually(w.t, "what was read is on disk", func() error {
 		for _, data := range w.files() {
 			if bytes.Contains(data, frame) {
@@ -183,6 +222,9 @@ func (w *world) awaitSpooled() {
 func (w *world) secureFiles() {
 	files := w.files()
 	for session := w.first; session <= w.session; session++ {
+		if _, known := w.read[session]; !known {
+			continue // it is the other bridge's
+		}
 		frames := w.vendor.frames[session]
 		n := len(frames)
 		if w.tight {
@@ -218,15 +260,22 @@ func (w *world) lastRead() []byte {
 	return nil
 }
 
-// awaitStored waits until what was read is in the stream.
+// awaitStored waits until what was read is in the stream. Of two bridges, that is what the active one has read.
 func (w *world) awaitStored() {
-	w.awaitRead()
-	eventually(w.t, "what was read is stored", func() error {
-		n, err := w.metric("bridge_queue_records")
-		if err == nil && n > 0 {
-			err = fmt.Errorf("%d frames wait", n)
+	for stored := false; !stored; {
+		if w.pair {
+			w.awaitSession()
 		}
-		return err
-	})
+		w.awaitRead()
+		eventually(w.t, "what was read is stored", func() error {
+			n, err := w.metric("bridge_queue_records")
+			active, notTold := w.metric("bridge_active")
+			stored = err == nil && n == 0
+			if n > 0 && active > 0 {
+				err = fmt.Errorf("%d frames wait", n)
+			}
+			return errors.Join(err, notTold)
+		})
+	}
 	w.secure(w.first)
 }

@@ -40,7 +40,7 @@
 //   - restpast.go: the bars that can be asked for; restaggregates.go: by symbol; restsnapshot.go: the last of each
 //   - restgiven.go: bars that a test says were made
 //   - restfaults.go: refusals and breakdowns, as named values
-//   - wait.go: Stats, and waiting for them to change
+//   - wait.go: Stats, Subscribers, and waiting for them to change
 //
 // The package judges nothing: it does not parse what it is given to send, and keeps no
 // data that the vendor owns. All prices, volumes and times are made up.

@@ -23,6 +23,7 @@ type session struct {
 
 	mu      sync.Mutex // guards what follows
 	phase   phase
+	key     string          // with which it authenticated
 	params  map[string]bool // held, as written
 	traded  int             // how many of them the market serves
 	frames  int             // of data, sent so far
@@ -116,6 +117,9 @@ func (c *session) authenticate(key string) bool {
 		return false
 	}
 	c.write(statusFrame("auth_success", textAuthSuccess))
+	c.mu.Lock()
+	c.key = key
+	c.mu.Unlock()
 	if denial := plan.denial(); denial != "" {
 		c.enter(phaseDenied)
 		c.server.update(func(st *Stats) { st.AuthOK++ })

@@ -35,6 +35,27 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
+// Subscriber is a session that holds a parameter and still receives.
+type Subscriber struct {
+	Session int
+	Key     string // with which it authenticated
+}
+
+// Subscribers returns those of this moment, oldest first.
+func (s *Server) Subscribers() (all []Subscriber) {
+	s.mu.Lock()
+	sessions := s.sessions
+	s.mu.Unlock()
+	for _, c := range sessions {
+		c.mu.Lock()
+		if c.phase == phaseLive && len(c.params) > 0 {
+			all = append(all, Subscriber{c.number, c.key})
+		}
+		c.mu.Unlock()
+	}
+	return all
+}
+
 // Wait returns once enough is true, or with the cause of ctx's end. It calls enough after every change.
 func (s *Server) Wait(ctx context.Context, enough func(Stats) bool) error {
 	for {
