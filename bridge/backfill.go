@@ -63,7 +63,7 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 		log = slog.Default()
 	}
 	log = log.With("market", string(cfg.Market))
-	if err := streamIsThere(ctx, cfg); err != nil { // the publisher would wait for NATS, and make the stream
+	if err := streamIsThere(ctx, cfg, log); err != nil { // the publisher would wait for NATS, and make the stream
 		return BackfillResult{}, err
 	}
 	m := newMetrics(nil, cfg.Market)
@@ -107,8 +107,8 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 
 // streamIsThere returns an error unless NATS answers and has the stream. Where it does not, more likely NATS_URL or
 // BRIDGE_STREAM is wrong than bars are wanted of a time before any bridge.
-func streamIsThere(ctx context.Context, cfg Config) error {
-	js, err := dialJetStream(cfg.NATS)
+func streamIsThere(ctx context.Context, cfg Config, log *slog.Logger) error {
+	js, err := dialJetStream(cfg.NATS, newLimiter(log).complain)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func BenchmarkReconcile(b *testing.B) {
 	if err := p.run(b.Context(), cfg, &readiness{}); err != nil {
 		b.Fatal(err)
 	}
-	c, err := dialLink(context.Background(), cfg.NATS, cfg.Stream, nil, p.complain)
+	c, err := dialLink(context.Background(), cfg.NATS, cfg.Stream, nil, p.limited.complain)
 	if err != nil {
 		b.Fatal(err)
 	}

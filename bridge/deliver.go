@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 const (
@@ -49,7 +47,7 @@ func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error
 func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c, err := dialLink(ctx, cfg.NATS, cfg.Stream, p.valid, p.complain)
+	c, err := dialLink(ctx, cfg.NATS, cfg.Stream, p.valid, p.limited.complain)
 	if err != nil {
 		return err
 	}
@@ -81,14 +79,4 @@ func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness
 		return fmt.Errorf("stream %s: %w", cfg.Stream, err)
 	}
 	return err
-}
-
-// complain logs what NATS refuses without an answer. To the publisher it looks like an ack or a reply that does
-// not come. It is called by goroutines of the NATS client.
-func (p *publisher) complain(err error) {
-	if errors.Is(err, nats.ErrPermissionViolation) {
-		p.limited.Error("permission", "nats denies the account a subject: see its permissions", "err", err)
-		return
-	}
-	p.limited.Warn("nats", "nats reported an error", "err", err)
 }

@@ -31,6 +31,7 @@ type filler struct {
 	rest     *polygon.REST
 	metrics  *metrics
 	log      *slog.Logger
+	limited  *limiter
 	progress func(BackfillProgress) // called whenever there is some; nil: nobody wants to know
 
 	said       map[string]bool // refusals that were logged
@@ -38,7 +39,7 @@ type filler struct {
 }
 
 func newFiller(cfg Config, b *fillQueue, m *metrics, log *slog.Logger) (*filler, error) {
-	f := &filler{cfg: cfg, fills: b, metrics: m, log: log, said: make(map[string]bool)}
+	f := &filler{cfg: cfg, fills: b, metrics: m, log: log, limited: newLimiter(log), said: make(map[string]bool)}
 	if !cfg.Backfill {
 		return f, nil
 	}

@@ -32,8 +32,7 @@ type link struct {
 }
 
 // dialLink connects and subscribes to the acks. The end of ctx ends the connection, at once and whatever it is doing.
-// Nothing is sent while valid, unless it is nil, reports false. What the server refuses without an answer, such as a
-// publish that the account may not do, goes to complain.
+// Nothing is sent while valid, unless it is nil, reports false.
 func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() bool, complain func(error)) (*link, error) {
 	c := &link{
 		acks:      make(chan *nats.Msg, 2*windowSize),
@@ -43,13 +42,12 @@ func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() b
 		ackPrefix: []byte(`{"stream":"` + stream + `","seq":`),
 	}
 	context.AfterFunc(ctx, c.socket.abort)
-	conn, err := dialNATS(cfg,
+	conn, err := dialNATS(cfg, complain,
 		nats.SetCustomDialer(c.socket),
 		nats.PingInterval(5*time.Second), // a server that is gone without a word is noticed in 15 s
 		nats.MaxPingsOutstanding(2),
 		nats.FlusherTimeout(10*time.Second),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { complain(err) }),
 	)
 	if err != nil {
 		return nil, err

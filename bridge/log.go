@@ -2,10 +2,13 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // Formats of the log.
@@ -91,4 +94,14 @@ func (l *limiter) allow(reason string, now time.Time) (heldBack int, ok bool) {
 	heldBack = r.heldBack
 	r.logged, r.heldBack = now, 0
 	return heldBack, true
+}
+
+// complain logs what NATS refuses without an answer. To who asked it looks like an answer that does not come. It is called by
+// goroutines of the NATS client.
+func (l *limiter) complain(err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		l.Error("permission", "nats denies the account a subject: see its permissions", "err", err)
+		return
+	}
+	l.Warn("nats", "nats reported an error", "err", err)
 }

@@ -17,8 +17,9 @@ var errNATSAuth = errors.New("nats refused the login")
 
 // dialNATS connects once to the first of the servers that answers. The connection never mends itself: what the
 // client sent after a reconnect of its own would be sent behind the publisher's back. An error that
-// only another setting can mend is a *ConfigError, and none shows a secret.
-func dialNATS(cfg NATSConfig, extra ...nats.Option) (*nats.Conn, error) {
+// only another setting can mend is a *ConfigError, and none shows a secret. What the server refuses later without an answer, such as a
+// subject that the account may not use, goes to complain.
+func dialNATS(cfg NATSConfig, complain func(error), extra ...nats.Option) (*nats.Conn, error) {
 	if err := cfg.checkFiles(); err != nil { // they may have changed since Load
 		return nil, &ConfigError{err}
 	}
@@ -26,6 +27,7 @@ func dialNATS(cfg NATSConfig, extra ...nats.Option) (*nats.Conn, error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
+	options = append(options, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { complain(err) }))
 	conn, err := nats.Connect(cfg.URL, append(options, extra...)...)
 	if err != nil {
 		return nil, explainNATS(cfg, err)
@@ -103,8 +105,8 @@ func explainNATS(cfg NATSConfig, err error) error {
 }
 
 // dialJetStream opens a connection for those who only look into the stream, beside the publisher's. It is closed by its Conn.
-func dialJetStream(cfg NATSConfig, extra ...nats.Option) (jetstream.JetStream, error) {
-	conn, err := dialNATS(cfg, extra...)
+func dialJetStream(cfg NATSConfig, complain func(error)) (jetstream.JetStream, error) {
+	conn, err := dialNATS(cfg, complain)
 	if err != nil {
 		return nil, err
 	}

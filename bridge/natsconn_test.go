@@ -112,7 +112,7 @@ func TestDialNATSLogsIn(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.client.URL = "nats://127.0.0.1:1," + startNATS(t, &tt.server) // the first of the two is down
-			conn, err := dialNATS(tt.client)
+			conn, err := dialNATS(tt.client, newLimiter(quiet(t)).complain)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +166,7 @@ func TestDialNATSExplains(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel() // silence takes its time
-			conn, err := dialNATS(tt.cfg)
+			conn, err := dialNATS(tt.cfg, newLimiter(quiet(t)).complain)
 			if err == nil {
 				conn.Close()
 				t.Fatal("got no error")
@@ -210,3 +210,21 @@ func listen(t *testing.T, words string) string {
 }
 
 func first(a, _ string) string { return a }
+
+// TestDeniedSubjectIsLogged: NATS gives no answer to what it denies, so nothing else says what is missing.
+func TestDeniedSubjectIsLogged(t *testing.T) {
+	t.Parallel()
+	user := &server.User{Username: "u", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"none"}}}}
+	cfg := NATSConfig{URL: startNATS(t, &server.Options{Users: []*server.User{user}}), User: "u", Password: NewSecret("p")}
+	log := shownOnFailure(t)
+	js, err := dialJetStream(cfg, newLimiter(logTo(log)).complain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer js.Conn().Close()
+	if err := js.Conn().Publish("$JS.API.STREAM.INFO.STOCKS", nil); err != nil {
+		t.Fatal(err)
+	}
+	log.await(t, `denies the account a subject`)
+	log.await(t, `$JS.API.STREAM.INFO.STOCKS`)
+}

@@ -19,8 +19,9 @@ const leaseBucket = "bridge_lease"
 func (d *daemon) takeTurns(ctx context.Context) error {
 	d.ready.standby(true)
 	d.metrics.active.Set(0)
+	complain := newLimiter(d.log).complain
 	err := lease.Hold(ctx, lease.Options{
-		Dial:     func(extra ...nats.Option) (*nats.Conn, error) { return dialNATS(d.cfg.NATS, extra...) },
+		Dial:     func(extra ...nats.Option) (*nats.Conn, error) { return dialNATS(d.cfg.NATS, complain, extra...) },
 		Bucket:   leaseBucket,
 		Key:      d.cfg.Stream,
 		Holder:   holder(),
@@ -54,13 +55,13 @@ func (d *daemon) takeTurn(ctx context.Context, l *lease.Lease) error {
 // warnOfHolder warns a bridge on its own of others that take turns: it does not ask for their lease, and dials as well. Nothing is
 // said where the lease cannot be seen, as for lack of permissions.
 func (d *daemon) warnOfHolder(ctx context.Context) {
-	silent := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
-	js, err := dialJetStream(d.cfg.NATS, silent)
+	ignore := func(error) {}
+	js, err := dialJetStream(d.cfg.NATS, ignore)
 	for failures := 0; err != nil; failures++ {
 		if !sleep(ctx, backoff(failures, longestNATSWait)) {
 			return
 		}
-		js, err = dialJetStream(d.cfg.NATS, silent)
+		js, err = dialJetStream(d.cfg.NATS, ignore)
 	}
 	defer js.Conn().Close()
 	if holder := lease.HolderOf(ctx, js, leaseBucket, d.cfg.Stream); holder != "" {

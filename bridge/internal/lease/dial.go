@@ -18,9 +18,6 @@ func dial(ctx context.Context, opt Options) (*nats.Conn, error) {
 		nats.NoReconnect(), // what failed is asked anew, by us
 		nats.Timeout(dialTimeout),
 		nats.SetCustomDialer(d),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			opt.Logger.Debug("nats error", "err", err)
-		}),
 	)
 	for _, release := range d.release {
 		release()
