@@ -108,7 +108,7 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 // streamIsThere returns an error unless NATS answers and has the stream. Where it does not, more likely NATS_URL or
 // BRIDGE_STREAM is wrong than bars are wanted of a time before any bridge.
 func streamIsThere(ctx context.Context, cfg Config, log *slog.Logger) error {
-	js, err := dialJetStream(cfg.NATS, newLimiter(log).complain)
+	js, err := dialJetStream(ctx, cfg.NATS, newLimiter(log).complain)
 	if err != nil {
 		return err
 	}

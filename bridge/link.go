@@ -81,7 +81,7 @@ func (c *link) close() {
 }
 
 // socket dials for the NATS client and remembers the connection, to end it when the client would wait for a
-// write that the server does not take.
+// write that the server does not take, or for a word of one that has none.
 type socket struct {
 	ctx   context.Context // of the link; the client's dialler has none
 	valid func() bool

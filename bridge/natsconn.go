@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -104,9 +105,12 @@ func explainNATS(cfg NATSConfig, err error) error {
 	return fmt.Errorf("connect to NATS_URL=%s: %w", cfg.URL, err)
 }
 
-// dialJetStream opens a connection for those who only look into the stream, beside the publisher's. It is closed by its Conn.
-func dialJetStream(cfg NATSConfig, complain func(error)) (jetstream.JetStream, error) {
-	conn, err := dialNATS(cfg, complain)
+// dialJetStream opens a connection for those who only look into the stream, beside the publisher's. It is closed by its Conn. It gives
+// up when ctx ends: a server that says nothing takes its time, and NATS_URL may name several.
+func dialJetStream(ctx context.Context, cfg NATSConfig, complain func(error)) (jetstream.JetStream, error) {
+	s := &socket{ctx: ctx}
+	defer context.AfterFunc(ctx, s.abort)()
+	conn, err := dialNATS(cfg, complain, nats.SetCustomDialer(s))
 	if err != nil {
 		return nil, err
 	}

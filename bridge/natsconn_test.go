@@ -217,7 +217,7 @@ func TestDeniedSubjectIsLogged(t *testing.T) {
 	user := &server.User{Username: "u", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"none"}}}}
 	cfg := NATSConfig{URL: startNATS(t, &server.Options{Users: []*server.User{user}}), User: "u", Password: NewSecret("p")}
 	log := shownOnFailure(t)
-	js, err := dialJetStream(cfg, newLimiter(logTo(log)).complain)
+	js, err := dialJetStream(t.Context(), cfg, newLimiter(logTo(log)).complain)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,12 +56,12 @@ func (d *daemon) takeTurn(ctx context.Context, l *lease.Lease) error {
 // said where the lease cannot be seen, as for lack of permissions.
 func (d *daemon) warnOfHolder(ctx context.Context) {
 	ignore := func(error) {}
-	js, err := dialJetStream(d.cfg.NATS, ignore)
+	js, err := dialJetStream(ctx, d.cfg.NATS, ignore)
 	for failures := 0; err != nil; failures++ {
 		if !sleep(ctx, backoff(failures, longestNATSWait)) {
 			return
 		}
-		js, err = dialJetStream(d.cfg.NATS, ignore)
+		js, err = dialJetStream(ctx, d.cfg.NATS, ignore)
 	}
 	defer js.Conn().Close()
 	if holder := lease.HolderOf(ctx, js, leaseBucket, d.cfg.Stream); holder != "" {

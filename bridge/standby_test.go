@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -351,6 +352,33 @@ func TestWarnOfHolder(t *testing.T) {
 	check("held, not to be read", denied, false)
 	letGo()
 	check("released", cfg, false)
+}
+
+// TestWarnOfHolderEnds: a bridge that stops does not wait for NATS servers that say nothing, one after the other.
+func TestWarnOfHolderEnds(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	dialled := make(chan int, 1)
+	go func() {
+		n := 0
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			defer conn.Close()
+			n++
+			stop()
+		}
+		dialled <- n
+	}()
+	url := "nats://" + l.Addr().String()
+	(&daemon{cfg: testConfig(url + "," + url), log: quiet(t)}).warnOfHolder(ctx)
+	l.Close()
+	if n := <-dialled; n != 1 {
+		t.Errorf("dialled %d times, want once", n)
+	}
 }
 
 // TestStandbyIsReady: one that stands by is ready as long as it sees the lease, and says what it is.

@@ -35,7 +35,7 @@ func (f *filler) survey(ctx context.Context, w *work) error {
 
 // openStream opens the stream over a connection of its own: reading is slow, and the publisher's must not be.
 func (f *filler) openStream(ctx context.Context) (jetstream.JetStream, jetstream.Stream, error) {
-	js, err := dialJetStream(f.cfg.NATS, f.limited.complain)
+	js, err := dialJetStream(ctx, f.cfg.NATS, f.limited.complain)
 	if err != nil {
 		return nil, nil, err
 	}
