@@ -32,6 +32,7 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	if err != nil {
 		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
 	}
+	ahead := time.Until(info.TimeStamp) // at once, what follows may take long
 	// A stream that was made anew has lost nothing: somebody removed it, and that is not undone.
 	same := info.Created.Equal(p.created)
 	lost := same && info.State.LastSeq < p.acked
@@ -58,7 +59,7 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	case lost:
 		p.left = nil
 	case p.fresh && p.valid != nil:
-		from = p.sinceTurn(info, from)
+		from = p.sinceTurn(info, ahead, from)
 		left = p.left
 	}
 	stored, floor, err := storedIDs(ctx, stream, from, left)

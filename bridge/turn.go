@@ -24,12 +24,12 @@ func (p *publisher) begin(valid func() bool) {
 }
 
 // sinceTurn is the part of the stream that can have what was queued when the turn began, or other versions of it. Others may have stored
-// a day of the market since then: to read all of it would take many minutes.
-func (p *publisher) sinceTurn(info *jetstream.StreamInfo, from since) since {
+// a day of the market since then: to read all of it would take many minutes. The server's clock is ahead of ours.
+func (p *publisher) sinceTurn(info *jetstream.StreamInfo, ahead time.Duration, from since) since {
 	if p.left == nil {
 		return fromSequence(info.State.LastSeq + 1)
 	}
-	p.left.ahead = time.Until(info.TimeStamp)
-	from.until = p.left.until.Add(p.left.ahead + correctedFor)
+	p.left.ahead = ahead
+	from.until = p.left.until.Add(ahead + correctedFor)
 	return from
 }
