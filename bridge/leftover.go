@@ -28,6 +28,7 @@ type leftover struct {
 	until  time.Time                 // when the newest of it was read
 	ahead  time.Duration             // by which the server's clock is ahead of ours
 	others map[uint64][]otherVersion // of bars in the stream that were not met in the queue yet, by the hash of barKey
+	before *leftover                 // of the turn before, if not all of that was loaded: the others' versions from before acked
 }
 
 // otherVersion is one of a bar, in the stream.
@@ -65,6 +66,7 @@ func (l *leftover) met(id []byte) {
 	if l == nil {
 		return
 	}
+	l.before.met(id)
 	bar, hash := barHash(id), maphash.Bytes(idSeed, id)
 	if versions := l.others[bar]; versions != nil {
 		l.others[bar] = slices.DeleteFunc(versions, func(v otherVersion) bool { return v.id == hash })
@@ -74,7 +76,11 @@ func (l *leftover) met(id []byte) {
 // superseded reports whether others have read another version of a bar of the leftover since, and stored it. All its own
 // versions must have been met before.
 func (l *leftover) superseded(id []byte, read time.Time) bool {
-	return l != nil && slices.ContainsFunc(l.others[barHash(id)], func(v otherVersion) bool { return v.read.After(read.Add(l.ahead)) })
+	if l == nil {
+		return false
+	}
+	newer := func(v otherVersion) bool { return v.read.After(read.Add(l.ahead)) }
+	return slices.ContainsFunc(l.others[barHash(id)], newer) || l.before.superseded(id, read)
 }
 
 // leftoverHeader is that of a message of the leftover. To the other bridge, it does not look like one that was read when it is stored.

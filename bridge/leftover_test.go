@@ -107,6 +107,40 @@ func TestLeftoverIsNotStoredBehindNewerVersions(t *testing.T) {
 	}
 }
 
+// TestLeftoverOfTwoTurns: a turn ends before all of what is left over is loaded. What others had stored before it counts in the next one, too.
+func TestLeftoverOfTwoTurns(t *testing.T) {
+	t.Parallel()
+	js := connect(t, newNATS(t).up().url)
+	stream, err := js.CreateStream(t.Context(), streamConfig(testConfig("")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, q := loading(t)
+	p.created = stream.CachedInfo().Created
+	late := 2 + int(ahead/time.Second) // is not loaded before the other one is stored
+	put(t, q, kindFrame, frameOf(secondBar("X", 0, 1)))
+	loadAll(p)
+	settle(p, "stocks.agg.X")
+	put(t, q, kindFrame, frameOf(secondBar("X", 1, 1)))
+	put(t, q, kindFrame, frameOf(secondBar("Y", late, 1)))
+	put(t, q, kindFrame, frameOf(secondBar("S", 1, 1)))
+	storeBars(t, js, p, "S", []int{2})
+	for range 3 {
+		p.begin(func() bool { return true })
+		if err := p.reconcile(t.Context(), stream); err != nil {
+			t.Fatal(err)
+		}
+		loadAll(p)
+	}
+	settle(p, "stocks.agg.X")
+	loadAll(p)
+	settle(p, "stocks.agg.Y")
+	loadAll(p)
+	if p.dead.head == nil {
+		t.Errorf("the older version is no dead letter: %q is to be stored behind the newer one", settle(p, "stocks.agg.S"))
+	}
+}
+
 // storeBars stores versions of a bar, as p or another bridge does, and returns the last one's sequence.
 func storeBars(t *testing.T, js jetstream.JetStream, p *publisher, symbol string, versions []int) (seq uint64) {
 	t.Helper()

@@ -9,11 +9,12 @@ import (
 // begin makes the publisher the active one of several bridges, from now until valid reports false. It must be called before
 // the feed begins.
 func (p *publisher) begin(valid func() bool) {
-	p.valid, p.fresh, p.left = valid, true, nil
+	p.valid, p.fresh = valid, true
 	if records, _, _ := p.queue.Depth(); records == 0 {
+		p.left = nil
 		return
 	}
-	p.left = &leftover{market: p.market, acked: p.acked}
+	p.left = &leftover{market: p.market, acked: p.acked, before: p.left}
 	for rec, err := range p.queue.All() {
 		if err != nil { // then the time is not known
 			p.left.until = time.Now()
