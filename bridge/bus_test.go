@@ -15,7 +15,6 @@ type bus struct {
 	*schedule
 	t       *testing.T
 	servers []*natsServer
-	paused  []bool // servers
 	copy    string // of a lone server's disk; "" for none of use
 }
 
@@ -24,7 +23,7 @@ const turnTTL = 6 * time.Second
 
 // newBus starts the servers. In a cluster, or where the memory of ids is to be brief, it makes the stream as well.
 func newBus(t *testing.T, s *schedule) *bus {
-	b := &bus{schedule: s, t: t, paused: make([]bool, s.replicas)}
+	b := &bus{schedule: s, t: t}
 	if s.replicas == 1 {
 		b.servers = []*natsServer{newNATS(t)}
 	} else {
@@ -56,10 +55,7 @@ func newBus(t *testing.T, s *schedule) *bus {
 	return b
 }
 
-func (b *bus) kill(server int) {
-	b.servers[server].kill()
-	b.paused[server] = false
-}
+func (b *bus) kill(server int) { b.servers[server].kill() }
 
 // end asks a server to stop and waits until it has.
 func (b *bus) end(server int) {
@@ -67,17 +63,9 @@ func (b *bus) end(server int) {
 	b.servers[server].wait()
 }
 
-func (b *bus) start(server int) { b.servers[server].up() }
-
-func (b *bus) pause(server int) {
-	b.servers[server].process.pause()
-	b.paused[server] = true
-}
-
-func (b *bus) resume(server int) {
-	b.servers[server].process.resume()
-	b.paused[server] = false
-}
+func (b *bus) start(server int)  { b.servers[server].up() }
+func (b *bus) pause(server int)  { b.servers[server].pause() }
+func (b *bus) resume(server int) { b.servers[server].resume() }
 
 // fill makes the stream refuse what is new, after a little more.
 func (b *bus) fill(int) {
@@ -110,8 +98,8 @@ func (b *bus) change(edit func(*jetstream.StreamConfig, jetstream.StreamState)) 
 func (b *bus) request(what string, ask func(context.Context, jetstream.JetStream) error) {
 	b.t.Helper()
 	var urls []string
-	for i, server := range b.servers {
-		if !b.paused[i] {
+	for _, server := range b.servers {
+		if !server.paused {
 			urls = append(urls, server.url)
 		}
 	}
@@ -136,12 +124,12 @@ func (b *bus) takeBack() {
 
 // mend ends whatever is wrong with the servers.
 func (b *bus) mend() {
-	for i, server := range b.servers {
+	for _, server := range b.servers {
 		switch {
-		case b.paused[i]:
-			b.resume(i)
+		case server.paused:
+			server.resume()
 		case server.cmd == nil:
-			b.start(i)
+			server.up()
 		}
 	}
 }

@@ -80,6 +80,8 @@ type process struct {
 	env  []string
 	cmd  *exec.Cmd
 	log  *logBuffer
+
+	paused bool
 }
 
 func newProcess(t testing.TB, role string, args, env []string) *process {
@@ -127,16 +129,20 @@ func (p *process) pause() {
 		}
 		return err
 	})
+	p.paused = true
 }
 
-func (p *process) resume() { p.signal(syscall.SIGCONT) }
+func (p *process) resume() {
+	p.signal(syscall.SIGCONT)
+	p.paused = false
+}
 
 // kill is kill -9. It returns when the process is gone.
 func (p *process) kill() {
 	if p.cmd != nil {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
-		p.cmd = nil
+		p.cmd, p.paused = nil, false
 	}
 }
 

@@ -46,7 +46,7 @@ func (w *world) lost(st polygontest.Stats) bool { return !w.pair && st.Evicted+s
 func (w *world) streaming() (session int, of *host) {
 	all := w.vendor.Subscribers()
 	for _, h := range w.hosts {
-		if len(all) == 1 && all[0].Key == h.key && all[0].Session >= h.first && !h.paused && h.bridge.cmd != nil {
+		if len(all) == 1 && all[0].Key == h.key && all[0].Session >= h.first && !h.bridge.paused && h.bridge.cmd != nil {
 			return all[0].Session, h
 		}
 	}

@@ -20,7 +20,7 @@ func (w *world) settle() {
 		switch {
 		case w.bridge.cmd == nil:
 			w.startBridge()
-		case w.paused:
+		case w.bridge.paused:
 			w.continueBridge()
 		}
 		if w.diskIs != diskWell {

@@ -35,8 +35,7 @@ type host struct {
 	logged  int    // how much processes before this one have logged
 	dir     string // of its queue; "" for one in memory
 	copy    string // of dir; "" for none
-	paused  bool
-	forgot  bool // its disk lacks what it had stored once: it took nothing, or was taken back
+	forgot  bool   // its disk lacks what it had stored once: it took nothing, or was taken back
 
 	diskIs   diskState
 	diskFile string // that tells the bridge
@@ -141,7 +140,7 @@ func (w *world) bridgeEnded() {
 	if !w.disk || !w.diskIs.takes() {
 		w.bus.copy = ""
 	}
-	w.paused, w.diskIs = false, diskWell
+	w.diskIs = diskWell
 }
 
 func (w *world) pauseBridge() {
@@ -149,7 +148,6 @@ func (w *world) pauseBridge() {
 		w.mayEvict++
 	}
 	w.bridge.pause()
-	w.paused = true
 }
 
 // replace pauses a bridge, while it has enough to do if it is the active one, and waits until the other is.
@@ -162,10 +160,7 @@ func (w *world) replace(_, n int) {
 	w.awaitSession()
 }
 
-func (w *world) continueBridge() {
-	w.bridge.resume()
-	w.paused = false
-}
+func (w *world) continueBridge() { w.bridge.resume() }
 
 // send sends frames in the present session, or in the next one if there is none.
 func (w *world) send(_, n int) {
