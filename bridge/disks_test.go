@@ -18,7 +18,8 @@ func (w *world) setDisk(d diskState) {
 	}
 	limitFiles(w.t, w.bridge.cmd.Process.Pid, limit)
 	d.tell(w.t, w.diskFile)
-	w.diskIs, w.forgot = d, w.forgot || !d.takes()
+	w.diskIs = d
+	w.forgot = w.forgot || !d.takes()
 	if d == diskWell && !w.tight {
 		w.awaitSpooled() // as what was stored meanwhile counts as safe
 	}
@@ -79,7 +80,7 @@ func TestHangingDiskHoldsUpNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, &schedule{seed: 3, replicas: 1, disk: true, brief: true, drain: time.Second, symbols: 30, perSecond: 10})
 	w.setDisk(diskHangs)
-	w.send(0, 50)
+	w.send(50)
 	w.awaitStored()
 	if n, sent := w.read[w.session], len(w.vendor.frames[w.session]); n < sent {
 		t.Errorf("%d of %d frames were read while the disk hangs", n, sent)

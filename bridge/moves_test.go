@@ -12,9 +12,9 @@ type move struct {
 }
 
 // moves are the faults, their ends, and what goes on meanwhile. Faults overlap, as their ends are moves of their own.
-var moves = []move{
-	{"N frames are sent", 30, (*situation).feeds, nil, (*world).send},
-	{"N frames are sent to whoever streams still", 30, mayBeLeft, nil, (*world).sendOn},
+var moves = []*move{
+	{"N frames are sent", 30, (*situation).feeds, nil, frames((*world).send)},
+	{"N frames are sent to whoever streams still", 30, mayStreamStill, nil, frames((*world).sendOn)},
 	{"what was sent is read", 5, whileBridge(up), nil, do((*world).awaitRead)},
 	{"what was read is on disk", 5, func(now *situation) bool { return now.spools() && !now.tight }, nil, do((*world).awaitSpooled)},
 	{"what was read is stored", 5, (*situation).stores, nil, do((*world).awaitStored)},
@@ -24,7 +24,7 @@ var moves = []move{
 	{"the bridge is asked to stop", 4, whileBridge(up), (*situation).bridgeEnds, do((*world).endBridge)},
 	{"the bridge starts", 20, whileBridge(down), bridgeIs(up), do((*world).startBridge)},
 	{"the bridge is paused", 3, whileBridge(up), bridgeIs(stopped), do((*world).pauseBridge)},
-	{"N frames are sent, the bridge is paused, N more are sent, and the other is active", 10, mayReplace, bridgeIs(stopped), (*world).replace},
+	{"N frames are sent, the bridge is paused, N more are sent, and the other is active", 10, mayReplace, bridgeIs(stopped), frames((*world).replace)},
 	{"the bridge goes on", 10, whileBridge(stopped), bridgeIs(up), do((*world).continueBridge)},
 
 	{"SERVER is killed", 4, whileServer(up, stopped), serverIs(down), onBus((*bus).kill)},
@@ -79,27 +79,27 @@ func mayReplace(now *situation) bool {
 	})
 }
 
-// mayBeLeft: a bridge that is paused, or is about to lose the lease, may have a session.
-func mayBeLeft(now *situation) bool {
+// mayStreamStill: a bridge that is paused, or is about to lose the lease, may have a session.
+func mayStreamStill(now *situation) bool {
 	return !now.feeds() && slices.ContainsFunc(now.hosts, func(h *hostSituation) bool { return h.bridge != down })
 }
 
 func always(*situation) bool { return true }
 
-func whileBridge(any ...condition) func(*situation) bool {
-	return func(now *situation) bool { return slices.Contains(any, now.bridge) }
+func whileBridge(is ...condition) func(*situation) bool {
+	return func(now *situation) bool { return slices.Contains(is, now.bridge) }
 }
 
-func whileServer(any ...condition) func(*situation) bool {
-	return func(now *situation) bool { return slices.Contains(any, now.servers[now.server]) }
+func whileServer(is ...condition) func(*situation) bool {
+	return func(now *situation) bool { return slices.Contains(is, now.servers[now.server]) }
 }
 
-func whileLink(any ...linkState) func(*situation) bool {
-	return func(now *situation) bool { return slices.Contains(any, now.link) }
+func whileLink(is ...linkState) func(*situation) bool {
+	return func(now *situation) bool { return slices.Contains(is, now.link) }
 }
 
-func whileDisk(any ...diskState) func(*situation) bool {
-	return func(now *situation) bool { return now.disk && now.bridge == up && slices.Contains(any, now.diskIs) }
+func whileDisk(is ...diskState) func(*situation) bool {
+	return func(now *situation) bool { return now.disk && now.bridge == up && slices.Contains(is, now.diskIs) }
 }
 
 func bridgeIs(c condition) func(*situation) { return func(now *situation) { now.bridge = c } }
@@ -112,16 +112,15 @@ func diskIs(d diskState) func(*situation) { return func(now *situation) { now.di
 // do makes a move of what needs no server and no number.
 func do(f func(*world)) func(*world, int, int) { return func(w *world, _, _ int) { f(w) } }
 
+// frames makes a move of what needs a number of frames.
+func frames(f func(*world, int)) func(*world, int, int) { return func(w *world, _, n int) { f(w, n) } }
+
 func onBus(f func(*bus, int)) func(*world, int, int) {
 	return func(w *world, server, _ int) { f(w.bus, server) }
 }
 
 func onLines(f func(*lines)) func(*world, int, int) { return do(func(w *world) { f(w.lines) }) }
 
-func setLink(l linkState) func(*world, int, int) {
-	return do(func(w *world) { w.lines.set(l) })
-}
+func setLink(l linkState) func(*world, int, int) { return onLines(func(all *lines) { all.set(l) }) }
 
-func setDisk(d diskState) func(*world, int, int) {
-	return do(func(w *world) { w.setDisk(d) })
-}
+func setDisk(d diskState) func(*world, int, int) { return do(func(w *world) { w.setDisk(d) }) }

@@ -126,18 +126,18 @@ func newSituation(s *schedule) *situation {
 func (now *situation) draw(rng *rand.Rand) *move {
 	now.hostSituation = now.hosts[rng.IntN(len(now.hosts))]
 	now.server = rng.IntN(len(now.servers))
+	var possible []*move
 	total := 0
-	for i := range moves {
-		if m := &moves[i]; m.may(now) {
+	for _, m := range moves {
+		if m.may(now) {
+			possible = append(possible, m)
 			total += m.weight
 		}
 	}
 	at := rng.IntN(total)
-	for i := range moves {
-		if m := &moves[i]; m.may(now) {
-			if at -= m.weight; at < 0 {
-				return m
-			}
+	for _, m := range possible {
+		if at -= m.weight; at < 0 {
+			return m
 		}
 	}
 	panic("the weights do not add up")

@@ -53,7 +53,7 @@ func newWorld(t *testing.T, s *schedule) *world {
 		w.addHost(fmt.Sprint("key", i))
 		w.startBridge()
 	}
-	w.send(0, 20)
+	w.send(20)
 	w.awaitStored()
 	return w
 }
@@ -138,7 +138,7 @@ func (w *world) bridgeEnded() {
 		diskWell.tell(w.t, w.diskFile)
 	}
 	if !w.disk || !w.diskIs.takes() {
-		w.bus.copy = ""
+		w.bus.copy = "" // nobody can send again what the server would lack
 	}
 	w.diskIs = diskWell
 }
@@ -151,25 +151,25 @@ func (w *world) pauseBridge() {
 }
 
 // replace pauses a bridge, while it has enough to do if it is the active one, and waits until the other is.
-func (w *world) replace(_, n int) {
+func (w *world) replace(n int) {
 	paused := w.host
-	w.sendOn(0, n)
+	w.sendOn(n)
 	w.host = paused
 	w.pauseBridge()
-	w.sendOn(0, n)
+	w.sendOn(n)
 	w.awaitSession()
 }
 
 func (w *world) continueBridge() { w.bridge.resume() }
 
 // send sends frames in the present session, or in the next one if there is none.
-func (w *world) send(_, n int) {
+func (w *world) send(n int) {
 	w.awaitSession()
 	w.vendor.send(w.session, n)
 }
 
-// sendOn sends frames in the present session, if there is one that is known. There will be no other.
-func (w *world) sendOn(_, n int) {
+// sendOn sends frames in the present session, if there is one that is known. It waits for no other.
+func (w *world) sendOn(n int) {
 	for _, w.host = range w.hosts {
 		if w.streams() {
 			w.vendor.send(w.session, n)
