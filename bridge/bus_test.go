@@ -134,48 +134,48 @@ func (b *bus) mend() {
 	}
 }
 
-// lines are the links over which a bridge reaches the servers.
-type lines struct {
+// links are those over which a bridge reaches the servers.
+type links struct {
 	*schedule
-	links []*proxy
-	state linkState // of all of them
+	proxies []*proxy
+	state   linkState // of all of them
 }
 
-func newLines(b *bus) *lines {
-	l := &lines{schedule: b.schedule, state: linkOpen}
+func newLinks(b *bus) *links {
+	l := &links{schedule: b.schedule, state: linkOpen}
 	for _, server := range b.servers {
-		l.links = append(l.links, newProxy(b.t, server.url))
+		l.proxies = append(l.proxies, newProxy(b.t, server.url))
 	}
 	return l
 }
 
-func (l *lines) urls() string {
+func (l *links) urls() string {
 	var all []string
-	for _, link := range l.links {
-		all = append(all, link.url())
+	for _, p := range l.proxies {
+		all = append(all, p.url())
 	}
 	return strings.Join(all, ",")
 }
 
-func (l *lines) cut() {
-	for _, link := range l.links {
-		link.cut()
+func (l *links) cut() {
+	for _, p := range l.proxies {
+		p.cut()
 	}
 }
 
-func (l *lines) reset() {
-	for _, link := range l.links {
-		link.reset()
+func (l *links) reset() {
+	for _, p := range l.proxies {
+		p.reset()
 	}
 }
 
 // set changes the state of the links.
-func (l *lines) set(state linkState) {
+func (l *links) set(state linkState) {
 	if l.state == linkFrozen && (l.brief || l.pair) {
 		l.cut() // what they held would come twice and too late for a server that forgets ids at once, or behind what another bridge has sent
 	}
 	l.state = state
-	for _, link := range l.links {
-		link.set(state)
+	for _, p := range l.proxies {
+		p.set(state)
 	}
 }

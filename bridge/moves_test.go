@@ -33,8 +33,8 @@ var moves = []*move{
 	{"SERVER is paused", 3, mayPauseServer, serverIs(stopped), onBus((*bus).pause)},
 	{"SERVER goes on", 10, whileServer(stopped), serverIs(up), onBus((*bus).resume)},
 
-	{"the link is cut", 4, always, nil, onLines((*lines).cut)},
-	{"the link is reset", 3, always, nil, onLines((*lines).reset)},
+	{"the link is cut", 4, always, nil, onLinks((*links).cut)},
+	{"the link is reset", 3, always, nil, onLinks((*links).reset)},
 	{"answers get lost on the link", 3, whileLink(linkOpen), linkIs(linkDeaf), setLink(linkDeaf)},
 	{"the link freezes", 3, whileLink(linkOpen), linkIs(linkFrozen), setLink(linkFrozen)},
 	{"the link slows down", 3, whileLink(linkOpen), linkIs(linkSlow), setLink(linkSlow)},
@@ -119,8 +119,8 @@ func onBus(f func(*bus, int)) func(*world, int, int) {
 	return func(w *world, server, _ int) { f(w.bus, server) }
 }
 
-func onLines(f func(*lines)) func(*world, int, int) { return do(func(w *world) { f(w.lines) }) }
+func onLinks(f func(*links)) func(*world, int, int) { return do(func(w *world) { f(w.links) }) }
 
-func setLink(l linkState) func(*world, int, int) { return onLines(func(all *lines) { all.set(l) }) }
+func setLink(l linkState) func(*world, int, int) { return onLinks(func(all *links) { all.set(l) }) }
 
 func setDisk(d diskState) func(*world, int, int) { return do(func(w *world) { w.setDisk(d) }) }

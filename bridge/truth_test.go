@@ -16,7 +16,7 @@ func (w *world) settle() {
 	w.bus.mend()
 	w.bus.widen(0)
 	for _, w.host = range w.hosts {
-		w.lines.set(linkOpen)
+		w.links.set(linkOpen)
 		switch {
 		case w.bridge.cmd == nil:
 			w.startBridge()

@@ -28,7 +28,7 @@ type world struct {
 // host is a bridge and its surroundings. It knows what the bridge has read.
 type host struct {
 	*ledger
-	lines   *lines
+	links   *links
 	bridge  *process
 	key     string // by which the vendor's sessions are told apart; to the vendor they are of one key
 	metrics string // URL of its metrics
@@ -60,7 +60,7 @@ func newWorld(t *testing.T, s *schedule) *world {
 
 func (w *world) addHost(key string) {
 	addr := fmt.Sprintf("127.0.0.1:%d", freePort(w.t))
-	w.host = &host{ledger: newLedger(), lines: newLines(w.bus), key: key, metrics: "http://" + addr + "/metrics"}
+	w.host = &host{ledger: newLedger(), links: newLinks(w.bus), key: key, metrics: "http://" + addr + "/metrics"}
 	w.hosts = append(w.hosts, w.host)
 	settings := []string{
 		"POLYGON_API_KEY=" + key,
@@ -78,7 +78,7 @@ func (w *world) addHost(key string) {
 		w.diskFile = filepath.Join(w.t.TempDir(), "disk")
 		settings = append(settings, "BRIDGE_DATA_DIR="+w.dir, diskVar+"="+w.diskFile)
 	}
-	w.bridge = newBridge(w.t, w.vendor.Server, w.lines.urls(), settings...)
+	w.bridge = newBridge(w.t, w.vendor.Server, w.links.urls(), settings...)
 }
 
 // mark writes into the logs of the bridges what happens to them.
