@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -55,27 +54,15 @@ func newBus(t *testing.T, s *schedule) *bus {
 	return b
 }
 
-func (b *bus) kill(server int) { b.servers[server].kill() }
-
-// end asks a server to stop and waits until it has.
-func (b *bus) end(server int) {
-	b.servers[server].signal(syscall.SIGTERM)
-	b.servers[server].wait()
-}
-
-func (b *bus) start(server int)  { b.servers[server].up() }
-func (b *bus) pause(server int)  { b.servers[server].pause() }
-func (b *bus) resume(server int) { b.servers[server].resume() }
-
 // fill makes the stream refuse what is new, after a little more.
-func (b *bus) fill(int) {
+func (b *bus) fill() {
 	b.change(func(cfg *jetstream.StreamConfig, state jetstream.StreamState) {
 		cfg.Discard, cfg.MaxBytes = jetstream.DiscardNew, int64(state.Bytes)+20_000
 	})
 }
 
 // widen gives the stream room again.
-func (b *bus) widen(int) {
+func (b *bus) widen() {
 	b.change(func(cfg *jetstream.StreamConfig, _ jetstream.StreamState) {
 		cfg.Discard, cfg.MaxBytes = jetstream.DiscardOld, 1<<30
 	})
@@ -107,19 +94,19 @@ func (b *bus) request(what string, ask func(context.Context, jetstream.JetStream
 }
 
 // keep copies a lone server's disk.
-func (b *bus) keep(int) {
-	b.kill(0)
+func (b *bus) keep() {
+	b.servers[0].kill()
 	b.copy = b.servers[0].saveStore()
-	b.start(0)
+	b.servers[0].up()
 }
 
 // takeBack takes a lone server back to the copy of its disk, if there is one that is still of use.
 func (b *bus) takeBack() {
-	b.kill(0)
+	b.servers[0].kill()
 	if b.copy != "" {
 		b.servers[0].restoreStore(b.copy)
 	}
-	b.start(0)
+	b.servers[0].up()
 }
 
 // mend ends whatever is wrong with the servers.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 
 	"bridge/polygon"
@@ -244,8 +243,7 @@ func TestRollingRestart(t *testing.T) {
 		down func(*natsServer)
 	}{
 		{"SIGTERM", func(s *natsServer) {
-			s.signal(syscall.SIGTERM)
-			s.wait()
+			s.end()
 		}},
 		{"kill -9", func(s *natsServer) { s.kill() }},
 	} {

@@ -17,7 +17,8 @@ import (
 // an unlucky moment may take a few runs of its seed to come back.
 //
 //   - schedule_test.go: a schedule, and how it is made; moves_test.go: what it may consist of
-//   - world_test.go: what the moves act upon; vendor_test.go: the feed of it; bus_test.go: the servers; disks_test.go: the disks
+//   - world_test.go: what the moves act upon; vendor_test.go: the feed of it; bus_test.go: the servers and the links to
+//     them; disks_test.go: the disks
 //   - sessions_test.go: how the bridges are followed
 //   - ledger_test.go: what the bridge is known to have read; truth_test.go: what the stream must have in the end,
 //     gaptruth_test.go: and which gaps, refusals_test.go: and what a tight queue may have refused

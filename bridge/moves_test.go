@@ -27,11 +27,11 @@ var moves = []*move{
 	{"N frames are sent, the bridge is paused, N more are sent, and the other is active", 10, mayReplace, bridgeIs(stopped), frames((*world).replace)},
 	{"the bridge goes on", 10, whileBridge(stopped), bridgeIs(up), do((*world).continueBridge)},
 
-	{"SERVER is killed", 4, whileServer(up, stopped), serverIs(down), onBus((*bus).kill)},
-	{"SERVER is asked to stop", 3, whileServer(up), serverIs(down), onBus((*bus).end)},
-	{"SERVER starts", 20, whileServer(down), serverIs(up), onBus((*bus).start)},
-	{"SERVER is paused", 3, mayPauseServer, serverIs(stopped), onBus((*bus).pause)},
-	{"SERVER goes on", 10, whileServer(stopped), serverIs(up), onBus((*bus).resume)},
+	{"SERVER is killed", 4, whileServer(up, stopped), serverIs(down), onServer((*natsServer).kill)},
+	{"SERVER is asked to stop", 3, whileServer(up), serverIs(down), onServer((*natsServer).end)},
+	{"SERVER starts", 20, whileServer(down), serverIs(up), onServer(func(s *natsServer) { s.up() })},
+	{"SERVER is paused", 3, mayPauseServer, serverIs(stopped), onServer((*natsServer).pause)},
+	{"SERVER goes on", 10, whileServer(stopped), serverIs(up), onServer((*natsServer).resume)},
 
 	{"the link is cut", 4, always, nil, onLinks((*links).cut)},
 	{"the link is reset", 3, always, nil, onLinks((*links).reset)},
@@ -115,9 +115,11 @@ func do(f func(*world)) func(*world, int, int) { return func(w *world, _, _ int)
 // frames makes a move of what needs a number of frames.
 func frames(f func(*world, int)) func(*world, int, int) { return func(w *world, _, n int) { f(w, n) } }
 
-func onBus(f func(*bus, int)) func(*world, int, int) {
-	return func(w *world, server, _ int) { f(w.bus, server) }
+func onServer(f func(*natsServer)) func(*world, int, int) {
+	return func(w *world, server, _ int) { f(w.bus.servers[server]) }
 }
+
+func onBus(f func(*bus)) func(*world, int, int) { return do(func(w *world) { f(w.bus) }) }
 
 func onLinks(f func(*links)) func(*world, int, int) { return do(func(w *world) { f(w.links) }) }
 

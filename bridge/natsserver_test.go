@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -56,6 +57,12 @@ func (s *natsServer) up() *natsServer {
 	s.start()
 	s.reachable()
 	return s
+}
+
+// end asks the server to stop and waits until it has.
+func (s *natsServer) end() {
+	s.signal(syscall.SIGTERM)
+	s.wait()
 }
 
 func (s *natsServer) reachable() {

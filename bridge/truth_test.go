@@ -14,7 +14,7 @@ import (
 // settle gives the bridge the time to bring everything into the stream, with all faults ended, and ends it.
 func (w *world) settle() {
 	w.bus.mend()
-	w.bus.widen(0)
+	w.bus.widen()
 	for _, w.host = range w.hosts {
 		w.links.set(linkOpen)
 		switch {
