@@ -102,8 +102,11 @@ func (w *world) compare() {
 		}
 	}
 	wrong := 0
-	for _, subject := range slices.Sorted(maps.Keys(merged(want, have))) {
-		for _, problem := range differences(want[subject], have[subject], w.brief && !w.tight) {
+	subjects := slices.AppendSeq(slices.Collect(maps.Keys(want)), maps.Keys(have))
+	slices.Sort(subjects)
+	for _, subject := range slices.Compact(subjects) {
+		want, have := want[subject], have[subject]
+		for _, problem := range append(misplaced(want, have), missing(want, have, w.brief && !w.tight)...) {
 			if wrong++; wrong <= 10 {
 				w.t.Errorf("%s: %s", subject, problem)
 			}
@@ -115,24 +118,11 @@ func (w *world) compare() {
 	w.t.Logf("queue on disk %v, %d sessions, %d frames refused, %d events that had to be stored, %d that may not have been read, or not kept", w.disk, w.vendor.Stats().Sessions, len(refused), must, doubtful)
 }
 
-// merged returns the subjects of both.
-func merged(want map[string][]sentEvent, have map[string][]storedEvent) map[string]bool {
-	all := make(map[string]bool)
-	for subject := range want {
-		all[subject] = true
-	}
-	for subject := range have {
-		all[subject] = true
-	}
-	return all
-}
-
-// differences says what is wrong with the messages of a subject: altered, twice, in another order, lost. Where the vendor
-// repeats nothing and the queue refuses nothing, what is missing of a session must be its end.
+// misplaced says which messages of a subject are altered, twice, or in another order.
 //
 // Each bridge stores in order what it has read. Of two, one may store late what it could not store before the other became active: not
 // before it is active again, and not behind a newer version of the same bar.
-func differences(want []sentEvent, have []storedEvent, unique bool) (problems []string) {
+func misplaced(want []sentEvent, have []storedEvent) (problems []string) {
 	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	places := make(map[string][]int) // of an event in want
 	for i, e := range want {
@@ -140,7 +130,7 @@ func differences(want []sentEvent, have []storedEvent, unique bool) (problems []
 	}
 	times := make(map[string][]time.Time) // at which an event was stored
 	next := make(map[*host]int)           // least place for what is stored next
-	var behind []placed                   // what is stored so far
+	var stored []placed                   // so far
 	for i, e := range have {
 		before := times[e.raw]
 		times[e.raw] = append(before, e.at)
@@ -158,13 +148,13 @@ func differences(want []sentEvent, have []storedEvent, unique bool) (problems []
 			}
 		}
 		of := want[possible[0]].of
-		overtaken, superseded := outstripped(want, behind, possible[0])
+		last, superseded := overtaken(want, stored, possible[0])
 		switch {
 		case e.dead && !superseded:
 			report("message %d is a dead letter, and there is no newer version before it: %s", i, e.raw)
 		case !e.dead && superseded:
 			report("message %d is behind a newer version: %s", i, e.raw)
-		case !overtaken.IsZero() && !of.becameActive(overtaken, e.at):
+		case !last.IsZero() && !of.becameActive(last, e.at):
 			report("message %d is behind what the other bridge has read later, and its own has not become active since: %s", i, e.raw)
 		}
 		if e.dead {
@@ -175,21 +165,30 @@ func differences(want []sentEvent, have []storedEvent, unique bool) (problems []
 			report("message %d is behind one that was sent later, %s: %s", i, want[next[of]-1].raw, e.raw)
 			continue
 		}
-		behind = append(behind, placed{possible[first], e.at})
+		stored = append(stored, placed{possible[first], e.at})
 		next[of] = possible[first] + 1
+	}
+	return problems
+}
+
+// missing says which events of a subject are lost. Where the vendor repeats nothing and the queue refuses nothing, what is missing of a session
+// must be its end.
+func missing(want []sentEvent, have []storedEvent, unique bool) (problems []string) {
+	stored := make(map[string]bool)
+	for _, e := range have {
+		stored[e.raw] = true
 	}
 	ended := make(map[int]string) // sessions, with the first event that is missing
 	for _, e := range want {
-		missing := len(times[e.raw]) == 0
 		switch {
-		case missing && e.must:
-			report("lost: %s, of session %d", e.raw, e.session)
-		case missing:
-			if ended[e.session] == "" {
-				ended[e.session] = e.raw
+		case stored[e.raw]:
+			if unique && ended[e.session] != "" {
+				problems = append(problems, fmt.Sprintf("session %d lost %s and not what came later: %s", e.session, ended[e.session], e.raw))
 			}
-		case unique && ended[e.session] != "":
-			report("session %d lost %s and not what came later: %s", e.session, ended[e.session], e.raw)
+		case e.must:
+			problems = append(problems, fmt.Sprintf("lost: %s, of session %d", e.raw, e.session))
+		case ended[e.session] == "":
+			ended[e.session] = e.raw
 		}
 	}
 	return problems
@@ -201,16 +200,16 @@ type placed struct {
 	at    time.Time
 }
 
-// outstripped tells whether the other of two bridges has read later what is stored before an event: when that was stored, and whether a
-// version of the same bar is among it.
-func outstripped(want []sentEvent, stored []placed, place int) (at time.Time, superseded bool) {
+// overtaken tells whether the other of two bridges has read later than an event what is stored before it: when the last of that was
+// stored, and whether a version of the same bar is among it.
+func overtaken(want []sentEvent, stored []placed, place int) (last time.Time, superseded bool) {
 	for _, s := range stored {
 		if e := want[s.place]; s.place > place && e.of != want[place].of {
-			at = s.at
+			last = s.at
 			superseded = superseded || sameBar(e.raw, want[place].raw)
 		}
 	}
-	return at, superseded
+	return last, superseded
 }
 
 // sameBar reports whether two events of a subject are versions of one bar.
