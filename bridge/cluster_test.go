@@ -242,10 +242,8 @@ func TestRollingRestart(t *testing.T) {
 		name string
 		down func(*natsServer)
 	}{
-		{"SIGTERM", func(s *natsServer) {
-			s.end()
-		}},
-		{"kill -9", func(s *natsServer) { s.kill() }},
+		{"SIGTERM", (*natsServer).end},
+		{"kill -9", (*natsServer).kill},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
