@@ -123,15 +123,6 @@ func (p *proxy) set(link linkState) {
 	p.changed = make(chan struct{})
 }
 
-// setDeaf makes acks disappear.
-func (p *proxy) setDeaf(deaf bool) {
-	if deaf {
-		p.set(linkDeaf)
-	} else {
-		p.set(linkOpen)
-	}
-}
-
 // cut ends every connection, reset does so without a word of parting.
 func (p *proxy) cut() { p.end(func(net.Conn) {}) }
 

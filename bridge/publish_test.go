@@ -117,15 +117,15 @@ func TestStreamIsCompleteAfter(t *testing.T) {
 		{"acks lost, then cut", func(t *testing.T, d *delivery, tp *tape, s *natsServer, px *proxy) {
 			d.settled(0)
 			before := tp.events()
-			px.setDeaf(true)
+			px.set(linkDeaf)
 			d.append(tp, frames, events)
 			stored(t, s.url, before+1)
 			px.cut()
-			px.setDeaf(false)
+			px.set(linkOpen)
 		}},
 		{"acks lost until they time out", func(t *testing.T, d *delivery, tp *tape, s *natsServer, px *proxy) {
 			retried := d.p.metrics.retries()
-			px.setDeaf(true)
+			px.set(linkDeaf)
 			d.append(tp, frames, events)
 			eventually(t, "an ack times out", func() error {
 				if d.p.metrics.retries() == retried {
@@ -133,7 +133,7 @@ func TestStreamIsCompleteAfter(t *testing.T) {
 				}
 				return nil
 			})
-			px.setDeaf(false)
+			px.set(linkOpen)
 		}},
 	} {
 		for _, short := range []bool{false, true} {
@@ -268,7 +268,7 @@ func TestLimitLoweredBehindALoadedMessage(t *testing.T) {
 	}
 	send(event(1, 0))
 	d.settled(0)
-	px.setDeaf(true)
+	px.set(linkDeaf)
 	send(event(2, 0), event(3, 10_000), event(4, 0)) // without an ack of the first the others wait
 	stored(t, s.url, 2)
 	stream, err := connect(t, s.url).Stream(t.Context(), "STOCKS")
@@ -281,7 +281,7 @@ func TestLimitLoweredBehindALoadedMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	px.cut()
-	px.setDeaf(false)
+	px.set(linkOpen)
 	d.finish()
 
 	var got []string
@@ -307,12 +307,12 @@ func TestDuplicateWindowIsNotLeantOn(t *testing.T) {
 	tp.fresh = true
 	d.append(tp, 100, 1)
 	d.settled(0)
-	px.setDeaf(true)
+	px.set(linkDeaf)
 	d.append(tp, 1, 40)
 	stored(t, s.url, 110)
 	s.kill()
 	px.cut()
-	px.setDeaf(false)
+	px.set(linkOpen)
 	s.up()
 	d.finish()
 	tp.check(t, s.url)
