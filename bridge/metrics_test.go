@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -157,53 +156,5 @@ func TestMetricNamesAndLabels(t *testing.T) {
 		if series[0].Counter != nil && !strings.HasSuffix(name, "_total") {
 			t.Errorf("counter %s does not end in _total", name)
 		}
-	}
-}
-
-// BenchmarkHistogram compares our histogram with the library's, as one writer uses them.
-func BenchmarkHistogram(b *testing.B) {
-	ours := newHistogram("ours", "", ackBuckets)
-	var bounds []float64
-	for _, bound := range ackBuckets {
-		bounds = append(bounds, bound.Seconds())
-	}
-	library := prometheus.NewHistogram(prometheus.HistogramOpts{Buckets: bounds})
-	const d = 20 * time.Millisecond
-	for b.Loop() {
-		ours.observe(d)
-	}
-	per := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
-	began := time.Now()
-	for range b.N {
-		library.Observe(d.Seconds())
-	}
-	libraryPer := float64(time.Since(began).Nanoseconds()) / float64(b.N)
-	b.ReportMetric(libraryPer, "library-ns/op")
-	b.ReportMetric(libraryPer/per, "time-ratio")
-}
-
-// Both have the same to show.
-func TestHistogramIsTheLibrarys(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	ours := newHistogram("ours", "Help.", lagBuckets)
-	var bounds []float64
-	for _, bound := range lagBuckets {
-		bounds = append(bounds, bound.Seconds())
-	}
-	library := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "library", Help: "Help.", Buckets: bounds})
-	reg.MustRegister(ours, library)
-	for _, seconds := range []float64{-1, 0, .5, .500001, 2.1, 2.2, 902, 1800, 1800.001, 1e9} {
-		ours.observe(time.Duration(seconds * float64(time.Second)))
-		library.Observe(seconds)
-	}
-	all := gather(reg)
-	got, want := all["ours"][0].GetHistogram(), all["library"][0].GetHistogram()
-	want.CreatedTimestamp = nil
-	if math.Abs(got.GetSampleSum()-want.GetSampleSum()) > 1e-6 {
-		t.Errorf("sum %v, want %v", got.GetSampleSum(), want.GetSampleSum())
-	}
-	got.SampleSum = want.SampleSum
-	if got.String() != want.String() {
-		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }
