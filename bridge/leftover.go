@@ -34,7 +34,7 @@ type leftover struct {
 // otherVersion is one of a bar, in the stream.
 type otherVersion struct {
 	id   uint64    // hash
-	read time.Time // or stored, where that was in the turn in which it was read. By the server's clock
+	read time.Time // by the server's clock; when it was stored, if that was in the turn in which it was read
 }
 
 // note takes note of a message that the stream has, and reports whether it can be one of the leftover itself.
@@ -83,7 +83,8 @@ func (l *leftover) superseded(id []byte, read time.Time) bool {
 	return slices.ContainsFunc(l.others[barHash(id)], newer) || l.before.superseded(id, read)
 }
 
-// leftoverHeader is that of a message of the leftover. To the other bridge, it does not look like one that was read when it is stored.
+// leftoverHeader is the header of a message of the leftover. Without the time at which that was read, the other bridge would take it for newer
+// than it is.
 func leftoverHeader(m *message) nats.Header {
 	read := m.record.at.Add(m.record.left.ahead).UTC().Format(time.RFC3339Nano)
 	header := nats.Header{jetstream.MsgIDHeader: {""}, headerRead: {read}}

@@ -96,8 +96,8 @@ func (l *limiter) allow(reason string, now time.Time) (heldBack int, ok bool) {
 	return heldBack, true
 }
 
-// complain logs what NATS refuses without an answer. To who asked it looks like an answer that does not come. It is called by
-// goroutines of the NATS client.
+// complain logs what NATS refuses without an answer. To whoever asked, it looks like an answer that does not come. The goroutines
+// of the NATS client call it.
 func (l *limiter) complain(err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		l.Error("permission", "nats denies the account a subject: see its permissions", "err", err)

@@ -18,14 +18,14 @@ func accumulated(raw []byte) (after, before int64) {
 			continue
 		}
 		value := raw[i+3:]
-		switch before := string(raw[i-2 : i]); {
-		case before[1] == '"':
+		switch lead := string(raw[i-2 : i]); {
+		case lead[1] == '"':
 			v = value
-		case before == `"a`:
+		case lead == `"a`:
 			av = value
-		case before == `"d`:
+		case lead == `"d`:
 			dv = value
-		case before == "da" && i > 2 && raw[i-3] == '"':
+		case lead == "da" && i > 2 && raw[i-3] == '"':
 			dav = value
 		}
 	}
@@ -60,7 +60,7 @@ func millionths(v []byte) (n int64, ok bool) {
 			digits++
 		}
 	}
-	for ; decimals < 6; decimals = max(decimals, 0) + 1 {
+	for decimals = max(decimals, 0); decimals < 6; decimals++ {
 		n *= 10
 		digits++
 	}
