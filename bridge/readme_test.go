@@ -19,7 +19,7 @@ func TestREADME(t *testing.T) {
 	if !strings.Contains(readme, "```go"+example+"```") {
 		t.Errorf("the durable consumer is not the example that compiles, which is:\n%s", example)
 	}
-	for _, name := range []string{headerRevision, headerReason, headerLength, headerDigest} {
+	for _, name := range []string{headerRevision, headerRead, headerSource, headerReason, headerLength, headerDigest} {
 		if !strings.Contains(readme, "`"+name) {
 			t.Errorf("the header %s is not explained", name)
 		}
