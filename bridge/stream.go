@@ -61,8 +61,7 @@ func openStream(ctx context.Context, js jetstream.JetStream, cfg Config, log *sl
 	}
 	have := stream.CachedInfo().Config
 	faults := streamFaults(have, want)
-	fixed := func(f streamFault) bool { return f.mend == nil } // what the server does not let anyone change
-	if len(faults) > 0 && (!cfg.StreamUpdate || slices.ContainsFunc(faults, fixed)) {
+	if len(faults) > 0 && (!cfg.StreamUpdate || slices.ContainsFunc(faults, streamFault.fixed)) {
 		return nil, &StreamError{cfg.Stream, "cannot keep the promise", faults, cfg.NATS.embedded}
 	}
 	faults = append(faults, streamWishes(have, cfg)...)
@@ -97,7 +96,7 @@ func (e *StreamError) Error() string {
 	flags := ""
 	for _, f := range e.faults {
 		fmt.Fprintf(&b, " %s;", f.what)
-		if f.flag == "" {
+		if f.fixed() {
 			fmt.Fprintf(&b, " this cannot be changed in place: set BRIDGE_STREAM to another name, or back up and remove the stream")
 			return b.String()
 		}
@@ -113,10 +112,12 @@ func (e *StreamError) Error() string {
 // streamFault is one setting of an existing stream that is not as it must be, or as it was wished.
 type streamFault struct {
 	what     string
-	flag     string // of `nats stream edit`; "" when the server does not allow the change
-	from, to any    // values of the flag
-	mend     func(*jetstream.StreamConfig)
+	flag     string                        // of `nats stream edit`
+	from, to any                           // values of the flag
+	mend     func(*jetstream.StreamConfig) // nil: the server does not allow the change
 }
+
+func (f streamFault) fixed() bool { return f.mend == nil }
 
 // argument is the flag as a shell takes it.
 func (f streamFault) argument() string {
