@@ -16,7 +16,7 @@ var moves = []*move{
 	{"N frames are sent", 30, (*situation).feeds, nil, frames((*world).send)},
 	{"N frames are sent to whoever streams still", 30, mayStreamStill, nil, frames((*world).sendOn)},
 	{"what was sent is read", 5, whileBridge(up), nil, do((*world).awaitRead)},
-	{"what was read is on disk", 5, func(now *situation) bool { return now.spools() && !now.tight }, nil, do((*world).awaitSpooled)},
+	{"what was read is on disk", 5, (*situation).spoolsAll, nil, do((*world).awaitSpooled)},
 	{"what was read is stored", 5, (*situation).stores, nil, do((*world).awaitStored)},
 	{"what was read is stored without the disk", 20, func(now *situation) bool { return now.stores() && now.diskIs == diskHangs }, nil, do((*world).awaitStored)},
 
@@ -50,7 +50,7 @@ var moves = []*move{
 
 	{"the server's disk is copied", 3, mayCopyServer, func(now *situation) { now.storeKept = true }, onBus((*bus).keep)},
 	{"the server is taken back to the copy of its disk", 6, mayTakeServerBack, serverIs(up), do((*world).takeServerBack)},
-	{"the bridge's disk is copied", 3, func(now *situation) bool { return now.spools() && !now.tight }, func(now *situation) { now.spoolKept = true }, do((*world).keepSpool)},
+	{"the bridge's disk is copied", 3, (*situation).spoolsAll, func(now *situation) { now.spoolKept = true }, do((*world).keepSpool)},
 	{"the bridge is taken back to the copy of its disk", 4, func(now *situation) bool { return now.spoolKept }, (*situation).bridgeEnds, do((*world).takeBridgeBack)},
 }
 

@@ -173,5 +173,8 @@ func (now *situation) quorate() bool {
 // spools reports whether what the bridge reads gets into the files of its queue, unless that is full.
 func (now *situation) spools() bool { return now.bridge == up && now.disk && now.diskIs.takes() }
 
+// spoolsAll reports whether all of it does.
+func (now *situation) spoolsAll() bool { return now.spools() && !now.tight }
+
 // bridgeEnds notes that the process is gone, and with it what its disk was to it.
 func (now *situation) bridgeEnds() { now.bridge, now.diskIs = down, diskWell }

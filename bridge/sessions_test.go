@@ -15,14 +15,16 @@ import (
 // awaitSession waits until a bridge streams, which then is the one that is dealt with.
 func (w *world) awaitSession() {
 	for {
-		lost, session, streams := false, 0, (*host)(nil)
+		var lost bool
+		var session int
+		var of *host
 		w.awaitVendor("a bridge streams", func(st polygontest.Stats) bool {
 			lost = w.lost(st)
-			session, streams = w.streaming()
-			return lost || streams != nil
+			session, of = w.streaming()
+			return lost || of != nil
 		})
 		if !lost {
-			w.host = streams
+			w.host = of
 			w.enter(session)
 			return
 		}
