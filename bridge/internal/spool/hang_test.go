@@ -145,6 +145,30 @@ func TestReleaseDoesNotWaitForAHangingDisk(t *testing.T) {
 	})
 }
 
+// TestReleaseDoesNotWaitForADiskThatWasFullAndHangs: the error that is known is another one then.
+func TestReleaseDoesNotWaitForADiskThatWasFullAndHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		space, hangs := int64(0), false
+		l := start(t, &faulty{directory: directory(t.TempDir()), space: &space, before: on("write", func() {
+			if hangs {
+				<-goOn
+			}
+		})}, roomy(nil))
+		appendFrames(t, l, 3, 50)
+		synctest.Wait()
+		if !errors.Is(l.Err(), errNoSpace) {
+			t.Errorf("got %v, want the disk full", l.Err())
+		}
+		hangs = true
+		if err := l.Release(); !errors.Is(err, errHangs) || !strings.Contains(err.Error(), "3 records") {
+			t.Errorf("got %v, want one about 3 records", err)
+		}
+		close(goOn)
+		<-l.ended
+	})
+}
+
 // TestForgettingBesideAHangingWrite: memory that is being written is not used for other records.
 func TestForgettingBesideAHangingWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

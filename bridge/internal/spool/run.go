@@ -72,14 +72,13 @@ func (l *Log) report(err error) {
 	}
 }
 
-// patiently does something with the disk, and tells when that takes too long: a disk that hangs gives no error.
+// patiently does something with the disk, and tells when that takes too long: a disk that hangs gives no error. One that was full
+// may hang as well, and Release must know.
 func (l *Log) patiently(work func() error) error {
 	told := make(chan struct{})
 	alarm := time.AfterFunc(patience, func() {
 		defer close(told)
-		if l.Err() == nil {
-			l.report(errHangs)
-		}
+		l.report(errHangs)
 	})
 	err := work()
 	if !alarm.Stop() {
