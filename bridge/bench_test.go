@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +49,21 @@ func BenchmarkEndToEnd(b *testing.B) {
 		b.ReportMetric(asyncCPU, "async-cpu-s/M")
 		b.ReportMetric(rate/asyncRate, "rate-ratio")
 		b.ReportMetric(asyncCPU/cpu, "cpu-ratio")
+	}
+}
+
+// BenchmarkProcessors compares the bridge on the one processor that it takes with the same on all that there are.
+func BenchmarkProcessors(b *testing.B) {
+	frames := benchFrames(benchEvents, benchFrame)
+	for b.Loop() {
+		rate, cpu, _ := benchBridge(b, frames, benchFrame)
+		allRate, allCPU, _ := benchBridge(b, frames, benchFrame, fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU()))
+		b.ReportMetric(rate, "events/s")
+		b.ReportMetric(cpu, "cpu-s/M")
+		b.ReportMetric(allRate, "all-events/s")
+		b.ReportMetric(allCPU, "all-cpu-s/M")
+		b.ReportMetric(rate/allRate, "rate-ratio")
+		b.ReportMetric(allCPU/cpu, "cpu-ratio")
 	}
 }
 

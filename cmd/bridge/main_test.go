@@ -3,10 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -260,6 +265,45 @@ func TestBridgeOnSimulatedFeed(t *testing.T) {
 	}
 	if code := stopSim(); code != 0 {
 		t.Errorf("simulate: got exit code %d, want 0", code)
+	}
+}
+
+// TestProcessors: the bridge takes one processor, unless it is told how many or has a NATS server in it.
+func TestProcessors(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		env  []string
+		want int
+	}{
+		{"NATS elsewhere", []string{"NATS_URL=nats://" + freeAddr(t)}, 1},
+		{"told", []string{"NATS_URL=nats://" + freeAddr(t), "GOMAXPROCS=7"}, 7},
+		{"NATS within", []string{"BRIDGE_NATS_ADDR=127.0.0.1:0", "BRIDGE_DATA_DIR=" + t.TempDir()}, runtime.NumCPU()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			addr, log := freeAddr(t), newOutput("bridge started")
+			ctx, kill := context.WithCancel(t.Context())
+			cmd := exec.CommandContext(ctx, os.Args[0])
+			cmd.Env = append(tt.env, mainVar+"=1", "POLYGON_API_KEY=k", "POLYGON_URL=ws://"+freeAddr(t)+"/stocks", "BRIDGE_HTTP_ADDR="+addr)
+			cmd.Stderr = log
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer cmd.Wait()
+			defer kill()
+			await(t, log)
+			resp, err := http.Get("http://" + addr + "/metrics")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			page, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf("\ngo_sched_gomaxprocs_threads %d\n", tt.want); !bytes.Contains(page, []byte(want)) {
+				t.Errorf("no %q in the metrics", want)
+			}
+		})
 	}
 }
 
