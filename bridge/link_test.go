@@ -2,9 +2,15 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
+
+	"bridge/bridge/internal/lease"
+
+	"github.com/nats-io/nats.go"
 )
 
 // TestAbortedSocket: the end of the context ends a write that the peer does not take, and what the system
@@ -48,4 +54,49 @@ func TestAbortedSocket(t *testing.T) {
 	if _, err := s.Dial("tcp", listener.Addr().String()); err == nil {
 		t.Error("dialled after the end")
 	}
+}
+
+// TestFence: a link of a process that is not the active one any more sends nothing, not even what its client holds.
+func TestFence(t *testing.T) {
+	t.Parallel()
+	url := newNATS(t).up().url
+	others := connect(t, url).Conn()
+	heard := make(chan *nats.Msg, 2)
+	if _, err := others.ChanSubscribe("stocks.agg.>", heard); err != nil {
+		t.Fatal(err)
+	}
+	if err := others.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var active atomic.Bool
+	active.Store(true)
+	c, err := dialLink(t.Context(), testConfig(url).NATS, "STOCKS", active.Load, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	hear := func(want string) {
+		t.Helper()
+		if got := string((<-heard).Data); got != want {
+			t.Errorf("the server passed on %q, want %q", got, want)
+		}
+	}
+	if err := errors.Join(c.conn.Publish("stocks.agg.X", []byte("active")), c.conn.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	hear("active")
+	active.Store(false)
+	if err := c.conn.Publish("stocks.agg.X", []byte("woken")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the message is sent or refused", func() error {
+		if len(heard) > 0 || errors.Is(c.conn.LastError(), lease.ErrLost) {
+			return nil
+		}
+		return errors.New("it is on its way")
+	})
+	if err := others.Publish("stocks.agg.X", []byte("another")); err != nil {
+		t.Fatal(err)
+	}
+	hear("another")
 }
