@@ -79,12 +79,11 @@ func (f *filler) turn(t turn) error {
 		return nil
 	}
 	f.metrics.gapClosed(g)
-	level := slog.LevelInfo
+	o, log, level := g.Outcome, f.log, slog.LevelInfo
 	if g.State != gapFilled {
-		level = slog.LevelWarn
+		log, level = log.With("why", o.Why), slog.LevelWarn
 	}
-	o := g.Outcome
-	f.log.Log(t.ctx, level, "gap "+string(g.State), "from", g.From, "to", g.To, "published", o.Published, "found", o.Found, "asked", o.Asked, "failed", o.Failed, "why", o.Why)
+	log.Log(t.ctx, level, "gap "+string(g.State), "from", g.From, "to", g.To, "published", o.Published, "found", o.Found, "asked", o.Asked, "failed", o.Failed)
 	return nil
 }
 

@@ -56,8 +56,8 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	addr := flags.String("addr", "127.0.0.1:8765", "`address` to listen on")
 	frame := flags.Int("events-per-frame", 100, "most `events` in a frame")
 	key := flags.String("key", "", "the one API `key` to accept; empty: any")
-	keep := flags.Duration("rest", 5*time.Minute, "for `how long` bars can be asked for over REST, 120 bytes each; unused with -rate 0")
-	past := flags.Duration("past", 0, "for `how long` before the start there are such bars, too")
+	keep := flags.Duration("rest", 5*time.Minute, "keep bars for this `duration`, to ask for over REST; 120 bytes each, unused with -rate 0")
+	past := flags.Duration("past", 0, "make bars for this `duration` before the start, to ask for over REST")
 	s.register(flags, "as fast as the reader reads")
 	if done, err := parseFlags(flags, args, stdout); done || err != nil {
 		return err
