@@ -85,7 +85,6 @@ type barStorer func(context.Context, *ticker, []polygon.RESTBar) error
 // ask asks for one ticker until there is an answer and that is stored, or none can be hoped for. It returns an error only when
 // there is no sense in asking for another.
 func (f *filler) ask(ctx context.Context, w *work, r request, store barStorer) error {
-	defer w.oneAsked()
 	k := f.newTicker(w, r)
 	first, last := w.windows.starts(barLength(r.channel.Kind))
 	alone := 0 // attempts that failed for this ticker only: an outage is none of its fault, however long it lasts
@@ -100,6 +99,7 @@ func (f *filler) ask(ctx context.Context, w *work, r request, store barStorer) e
 		case err == nil:
 			w.heardFrom()
 			w.answerable.Store(&r)
+			w.oneAsked()
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -107,6 +107,7 @@ func (f *filler) ask(ctx context.Context, w *work, r request, store barStorer) e
 			return err
 		case hopeless(err), alone == attempts:
 			w.failed.Add(1)
+			w.oneAsked()
 			f.log.Debug("ticker not answered", "sym", r.symbol, "attempt", attempt, "err", err)
 			return nil
 		}
