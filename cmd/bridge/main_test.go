@@ -277,7 +277,7 @@ func TestProcessors(t *testing.T) {
 	}{
 		{"NATS elsewhere", []string{"NATS_URL=nats://" + freeAddr(t)}, 1},
 		{"told", []string{"NATS_URL=nats://" + freeAddr(t), "GOMAXPROCS=7"}, 7},
-		{"NATS within", []string{"BRIDGE_NATS_ADDR=127.0.0.1:0", "BRIDGE_DATA_DIR=" + t.TempDir()}, runtime.NumCPU()},
+		{"NATS within", []string{"BRIDGE_NATS_ADDR=127.0.0.1:0", "BRIDGE_DATA_DIR=" + t.TempDir(), "GOMAXPROCS=" + os.Getenv("GOMAXPROCS")}, runtime.GOMAXPROCS(0)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			addr, log := freeAddr(t), newOutput("bridge started")
