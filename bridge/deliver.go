@@ -19,6 +19,7 @@ const (
 // when NATS or the stream is of no use as configured. Later the same refusal is waited out: an operator
 // is in mid-change, and the queue holds.
 func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error {
+	p.queue.Hold(true)
 	for failures := 0; ; failures++ {
 		began := time.Now()
 		err := p.connection(ctx, cfg, ready)
@@ -70,11 +71,13 @@ func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness
 	if err := p.reconcile(ctx, stream); err != nil {
 		return err
 	}
+	p.queue.Hold(false)
+	defer p.queue.Hold(true)
 	p.metrics.natsConnections.Inc()
 	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", cfg.Stream, "sequence", p.acked)
 	ready.nats(true)
 
-	err = p.serve(ctx, c)
+	err = p.serve(ctx, c, stream)
 	if errors.Is(err, errStalled) {
 		return fmt.Errorf("stream %s: %w", cfg.Stream, err)
 	}

@@ -189,6 +189,9 @@ func (q *memory) kept() (chunks []*chunk) {
 	return chunks
 }
 
+// Hold does nothing: no time takes away what is kept, and without NATS nothing is acknowledged.
+func (q *memory) Hold(bool) {}
+
 // Mark returns nothing: no process came before.
 func (q *memory) Mark() spool.Mark { return spool.Mark{} }
 

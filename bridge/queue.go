@@ -22,6 +22,8 @@ type queue interface {
 	Ack(seq uint64, mark spool.Mark)
 	// Mark is what went with the last Ack, of this process or one before it.
 	Mark() spool.Mark
+	// Hold says whether what is acknowledged stays for as long as there is room: NATS is away, and may come back with less.
+	Hold(held bool)
 	// Rewind makes Next start again at the oldest record that is kept.
 	Rewind()
 	// All returns what is kept and leaves Next where it is.

@@ -2,6 +2,14 @@ package spool
 
 import "time"
 
+// Hold says whether acknowledged records stay for longer than Options.Retain. While the destination is away, nobody knows
+// what it will have when it is back.
+func (l *Log) Hold(held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = held
+}
+
 // discard removes the segments whose records were all acknowledged long enough ago.
 func (l *Log) discard(now time.Time) {
 	for _, s := range l.outdated(now) {
@@ -32,7 +40,7 @@ func (l *Log) outdated(now time.Time) []*segment {
 		if s.settled.IsZero() {
 			s.settled = now
 		}
-		if i == n && (now.Sub(s.settled) >= l.opt.Retain || bytes > l.opt.MaxBytes) {
+		if i == n && (!l.held && now.Sub(s.settled) >= l.opt.Retain || bytes > l.opt.MaxBytes) {
 			bytes -= s.end
 			n++
 		}

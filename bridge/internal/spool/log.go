@@ -82,6 +82,7 @@ type Log struct {
 	acked      uint64    // every record up to this one is acknowledged
 	mark       Mark      // that came with it
 	ackedEnd   int64     // the end of acked in the stream of bytes
+	held       bool      // acknowledged records stay
 	rewound    bool      // Rewind was called, and position does not say so
 	rewoundEnd int64     // ackedEnd before that
 	settled    int       // offset in taken[0] of the first record that is not acknowledged

@@ -153,6 +153,12 @@ func TestAcknowledgedRecordsAreRetained(t *testing.T) {
 		if n := segments(t, path); n < 2 {
 			t.Errorf("%d segments four minutes after the ack", n)
 		}
+		l.Hold(true)
+		<-time.After(time.Hour)
+		if n := segments(t, path); n < 2 {
+			t.Errorf("%d segments, but they were to stay", n)
+		}
+		l.Hold(false)
 		<-time.After(2 * time.Minute)
 		if n := segments(t, path); n != 1 {
 			t.Errorf("%d segments, want the last one only", n)
