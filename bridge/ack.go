@@ -18,6 +18,9 @@ type refusal struct {
 	err       error
 }
 
+// reasonNoResponders is why a message is refused that nobody takes: there is no stream, or its server is down.
+const reasonNoResponders = "no_responders"
+
 // reasonOvertaken is why a bar from REST is refused behind a message that its filler did not know.
 const reasonOvertaken = "overtaken"
 
@@ -63,7 +66,7 @@ func parseAck(m *nats.Msg, prefix []byte, stream string) (ack, error) {
 	}
 	if len(m.Data) == 0 {
 		if status := m.Header.Get("Status"); status == "503" {
-			return ack{}, &refusal{reason: "no_responders", err: nats.ErrNoResponders}
+			return ack{}, &refusal{reason: reasonNoResponders, err: nats.ErrNoResponders}
 		}
 	}
 	var answer struct {

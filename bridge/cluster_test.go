@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"bridge/polygon"
 	"bridge/polygon/polygontest"
@@ -277,6 +279,67 @@ func TestRollingRestart(t *testing.T) {
 			if strings.Contains(b.log.String(), "level=ERROR") {
 				t.Errorf("the bridge saw errors:\n%s", b.log)
 			}
+		})
+	}
+}
+
+// TestTakenBackBehindTheConnection: a stream of a cluster with one copy comes back with less than was acknowledged, and the bridge's connection,
+// which is to another server, has not ended meanwhile.
+func TestTakenBackBehindTheConnection(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		frames int // that came while the stream was away
+		others int // messages that others have stored when it was back
+	}{
+		{"the feed was silent", 0, 0},
+		{"the feed went on", 10, 0},
+		{"the feed went on, and others have stored more than was lost", 10, 5000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t).up()
+			c.request("the stream is made", func(ctx context.Context, js jetstream.JetStream) error {
+				_, err := js.CreateStream(ctx, briefStream())
+				return err
+			})
+			holder := c.leader()
+			s := c.servers[holder]
+			d := startDelivery(t, testConfig(c.servers[(holder+1)%3].url))
+			tp := newTape(24)
+			tp.fresh = true
+			d.append(tp, 100, 20)
+			d.settled(0)
+			s.kill()
+			earlier := s.saveStore()
+			s.up()
+			d.append(tp, 100, 20)
+			d.settled(0)
+			s.kill()
+			silent := time.Now()
+			d.append(tp, tt.frames, 20)
+			if tt.frames > 0 {
+				eventually(t, "nobody takes them", func() error {
+					if d.p.metrics.retries() == 0 {
+						return errors.New("no refusal")
+					}
+					return nil
+				})
+			}
+			s.restoreStore(earlier)
+			s.up()
+			if c.leader(); tt.others > 0 {
+				storeOthers(t, c.urls(), tt.others)
+			}
+			eventually(t, "the stream is not trusted any more", func() error {
+				if time.Since(silent) <= trustFor {
+					return errors.New("it is")
+				}
+				return nil
+			})
+			d.append(tp, 100, 20)
+			d.finish()
+			tp.check(t, c.urls())
 		})
 	}
 }

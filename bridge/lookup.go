@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -53,6 +54,25 @@ func storedIDs(ctx context.Context, stream jetstream.Stream, from since, left *l
 		return highest, err
 	})
 	return ids, before, err
+}
+
+// witnessAt returns a digest of the id of the message that a stream has with a sequence, 0 if it has none, as after a purge.
+func witnessAt(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo, seq uint64) (witness uint64, err error) {
+	if seq == 0 || seq < info.State.FirstSeq {
+		return 0, nil
+	}
+	err = upTo(ctx, seq, func() (highest uint64, err error) {
+		m, err := stream.GetMsg(ctx, seq)
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			return 0, nil
+		case err != nil:
+			return 0, fmt.Errorf("read message %d: %w", seq, err)
+		}
+		witness = xxhash.Sum64String(m.Header.Get(jetstream.MsgIDHeader))
+		return seq, nil
+	})
+	return witness, err
 }
 
 // lastMessage is the last message of a subject.

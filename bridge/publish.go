@@ -10,6 +10,7 @@ import (
 	"bridge/bridge/internal/spool"
 	"bridge/polygon"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -26,6 +27,9 @@ const (
 	ackTimeout = 3 * time.Second
 	// stallTimeout is how long nothing may be stored before the connection and the stream are looked at anew.
 	stallTimeout = 15 * time.Second
+	// trustFor is how long the stream may have said nothing before it is looked at again, ahead of the next message: its server may have
+	// died and come back with less than it had acknowledged, and a connection to another one of its cluster does not tell.
+	trustFor = time.Second
 	// tickEvery is how often timeouts and waiting lanes are looked at, while there are any.
 	tickEvery = 50 * time.Millisecond
 )
@@ -35,6 +39,9 @@ var errStalled = errors.New("no message was stored for " + stallTimeout.String()
 
 // errAckTimeout ends a connection on which a message got no answer.
 var errAckTimeout = errors.New("no ack within " + ackTimeout.String())
+
+// errTakenBack ends a connection on which the stream is found to have less than it had acknowledged.
+var errTakenBack = errors.New("the stream was taken back")
 
 // publisher takes records from the queue and has their events stored, each once and in order per
 // subject. It fills the window, settles what is answered, and sends again what is not. It is owned
@@ -67,7 +74,10 @@ type publisher struct {
 	left      *leftover   // of the last turn, while it is loaded; nil for none
 	created   time.Time   // of the stream that the acks came from
 	acked     uint64      // the highest sequence that was acknowledged in it
+	witness   uint64      // digest of the message id of that sequence; 0 when it is not known
+	heard     time.Time   // when the stream last said what it has
 	doubt     *doubt      // about the records to be loaded; nil when there is none
+	read      time.Time   // when the newest record was read that is stored, by this process or one before it; zero for none
 	counted   uint64      // records up to this one are in the metrics of what was received
 	lastAt    time.Time   // of the record that was loaded last; zero when there was none since the start or a rewind
 	lastEnd   int64       // of the newest window that was loaded since then, Unix ms
@@ -116,7 +126,10 @@ func newPublisher(cfg Config, q queue, b *fillQueue, mt *metrics, log *slog.Logg
 		},
 	}
 	mark := q.Mark()
-	p.created, p.acked, p.doubt = time.Unix(0, mark.Created), mark.Seq, &doubt{floor: mark.Floor}
+	p.created, p.acked, p.witness, p.doubt = time.Unix(0, mark.Created), mark.Seq, mark.Witness, &doubt{floor: mark.Floor}
+	if mark.Read > 0 {
+		p.read = time.Unix(0, mark.Read)
+	}
 	p.dead = p.lane([]byte(deadSubject(cfg.Market)))
 	p.dropBackfill(nil)
 	return p
@@ -124,17 +137,21 @@ func newPublisher(cfg Config, q queue, b *fillQueue, mt *metrics, log *slog.Logg
 
 // serve publishes over one NATS connection until the queue is closed and drained, the connection
 // ends, or ctx does. Messages that await an ack when it returns are in doubt: reconcile settles them.
-func (p *publisher) serve(ctx context.Context, c *link) error {
+func (p *publisher) serve(ctx context.Context, c *link, stream jetstream.Stream) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
-		p.fill(c)
+		if err := p.fill(ctx, c, stream); err != nil {
+			return err
+		}
 		if p.queue.Drained() {
 			return nil
 		}
 		select {
 		case m := <-c.acks:
-			p.settleAll(c, m)
+			if err := p.settleAll(c, m); err != nil {
+				return err
+			}
 		case now := <-tick.C:
 			if c.window.waitsSince(now.Add(-ackTimeout)) {
 				p.metrics.retried("timeout")
@@ -156,24 +173,33 @@ func (p *publisher) serve(ctx context.Context, c *link) error {
 }
 
 // fill sends heads of ready lanes while the window has room, and loads records while lanes run dry.
-func (p *publisher) fill(c *link) {
+func (p *publisher) fill(ctx context.Context, c *link, stream jetstream.Stream) error {
 	now := time.Now()
 	if now.Before(p.paused) {
-		return
+		return nil
 	}
 	// In bursts, so that the client's flusher and the server work on batches.
 	if c.window.inFlight() > p.limit/2 && p.full {
-		return
+		return nil
 	}
 	p.full = false
 	for c.window.inFlight() < p.limit {
-		if p.ready.len() > 0 {
+		switch {
+		case p.ready.len() == 0:
+			if !p.load() {
+				return nil
+			}
+		case now.Sub(p.heard) > trustFor:
+			if err := p.lookAgain(ctx, stream); err != nil {
+				return err
+			}
+			now = p.heard
+		default:
 			p.send(c, p.ready.pop(), now)
-		} else if !p.load() {
-			return
 		}
 	}
 	p.full = true
+	return nil
 }
 
 // send publishes the head of a lane, or makes it a dead letter when the stream takes less than it did when
@@ -204,7 +230,7 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 	if tooLarge {
 		cutDeadLetter(out, p.out.maxBytes-maxHeader)
 	}
-	out.Reply = c.window.put(m, now)
+	out.Reply = c.window.put(m, sending{now, p.acked})
 	l.state = laneInFlight
 	m.attempts++
 	// An error here is a connection that has ended: serve hears of it by itself, and m stays in doubt.
@@ -212,46 +238,55 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 }
 
 // settleAll settles an answer and all others that are there already.
-func (p *publisher) settleAll(c *link, m *nats.Msg) {
+func (p *publisher) settleAll(c *link, m *nats.Msg) error {
 	now := time.Now()
 	for {
-		p.settle(c, m, now)
+		if err := p.settle(c, m, now); err != nil {
+			return err
+		}
 		select {
 		case m = <-c.acks:
 		default:
 			p.release()
-			return
+			return nil
 		}
 	}
 }
 
-// settle takes the answer to one message.
-func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) {
+// settle takes the answer to one message. An error is one of the connection.
+func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) error {
 	a, err := parseAck(answer, c.ackPrefix, c.stream)
 	if errors.Is(err, errStranger) {
 		p.limited.Warn("stranger", "answer ignored: a subscriber answers the messages on their way to the stream", "err", err)
-		return
+		return nil
 	}
 	if errors.Is(err, errUndecided) {
-		return // the ack comes, or it does not in time and reconcile looks whether the message is stored
+		return nil // the ack comes, or it does not in time and reconcile looks whether the message is stored
 	}
 	m, sent := c.window.take(answer.Subject)
 	if m == nil {
-		return // nobody waits for it
+		return nil // nobody waits for it
 	}
 	if err != nil {
 		c.window.spoil(answer.Subject)
 		p.refuse(m, err, now)
-		return
+		return nil
 	}
-	p.acked = max(p.acked, a.seq)
+	if !a.duplicate && a.seq <= sent.behind {
+		return errTakenBack
+	}
+	if a.seq > p.acked {
+		p.acked, p.witness = a.seq, xxhash.Sum64String(m.id)
+	}
+	p.heard = now
 	p.stalled, p.pause = time.Time{}, 0
 	p.limit = min(p.limit+1, windowSize)
-	p.metrics.stored(m, a.duplicate, sent, now)
+	p.metrics.stored(m, a.duplicate, sent.at, now)
 	if m.rest {
 		m.record.batch.last = a.seq
 	}
 	p.done(m)
+	return nil
 }
 
 // done ends a message that is in the stream.
@@ -289,6 +324,8 @@ func (p *publisher) refuse(m *message, err error, now time.Time) {
 	r := &refusal{reason: "other", err: err}
 	errors.As(err, &r)
 	switch {
+	case r.reason == reasonNoResponders:
+		p.heard = time.Time{} // the stream is gone, or its server is
 	case r.permanent:
 		p.bury(m.lane, r.reason)
 		return
@@ -344,12 +381,14 @@ func (p *publisher) release() {
 	settled := uint64(0)
 	for p.records.len() > 0 && p.records.first().pending == 0 {
 		r := p.records.pop()
-		settled = r.seq
+		settled, p.read = r.seq, r.at
 		for _, g := range r.gaps {
 			p.fills.add(g)
 		}
 	}
 	if settled > 0 {
-		p.queue.Ack(settled, spool.Mark{Created: p.created.UnixNano(), Seq: p.acked, Floor: p.floor()})
+		p.queue.Ack(settled, spool.Mark{
+			Created: p.created.UnixNano(), Seq: p.acked, Witness: p.witness, Read: p.read.UnixNano(), Floor: p.floor(),
+		})
 	}
 }

@@ -251,6 +251,34 @@ func TestUndecidedIsNoAnswer(t *testing.T) {
 	tp.check(t, s.url)
 }
 
+// TestAckOfThePast: an ack with a sequence that the stream had given before the message was sent is that of a stream that was taken back. What
+// it has is read before anything else is sent.
+func TestAckOfThePast(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	shortWindow(t, s.url)
+	d := startDelivery(t, testConfig(s.url))
+	tp := newTape(8)
+	tp.fresh = true
+	d.append(tp, 100, 20)
+	d.settled(0)
+	conn := connect(t, s.url).Conn()
+	answers, err := conn.Subscribe("stocks.>", func(m *nats.Msg) { _ = m.Respond([]byte(`{"stream":"STOCKS","seq":1}`)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	d.append(tp, 100, 20)
+	d.log.await(t, errTakenBack.Error())
+	if err := answers.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	d.finish()
+	tp.check(t, s.url)
+}
+
 // TestLimitLoweredBehindALoadedMessage: a message that was loaded when the stream still took its size, and
 // is sent when it does not any more, is a dead letter and never a cut event. The others stay as they are.
 func TestLimitLoweredBehindALoadedMessage(t *testing.T) {
@@ -319,25 +347,56 @@ func TestDuplicateWindowIsNotLeantOn(t *testing.T) {
 }
 
 // TestLostAcknowledgedMessagesAreSentAgain takes the server back to an earlier state of its disk, as a power
-// cut does to one that had not synced. The records that the queue keeps fill the hole.
+// cut does to one that had not synced. The records that the queue keeps fill the hole, also where others have stored more
+// meanwhile than was lost, so that the stream's last sequence does not tell.
 func TestLostAcknowledgedMessagesAreSentAgain(t *testing.T) {
 	t.Parallel()
-	s := newNATS(t).up()
-	shortWindow(t, s.url)
-	d := startDelivery(t, testConfig(s.url))
-	tp := newTape(4)
-	tp.fresh = true
-	d.append(tp, 100, 20)
-	d.settled(0)
-	s.kill()
-	earlier := s.saveStore()
-	s.up()
-	d.append(tp, 200, 20)
-	d.settled(0)
-	s.kill()
-	s.restoreStore(earlier)
-	s.up()
-	d.append(tp, 100, 20)
-	d.finish()
-	tp.check(t, s.url)
+	for _, others := range []int{0, 5000} {
+		t.Run(fmt.Sprintf("others have stored %d", others), func(t *testing.T) {
+			t.Parallel()
+			s := newNATS(t).up()
+			shortWindow(t, s.url)
+			px := newProxy(t, s.url)
+			d := startDelivery(t, testConfig(px.url()))
+			tp := newTape(4)
+			tp.fresh = true
+			d.append(tp, 100, 20)
+			d.settled(0)
+			s.kill()
+			earlier := s.saveStore()
+			s.up()
+			d.append(tp, 200, 20)
+			d.settled(0)
+			px.set(linkFrozen)
+			s.kill()
+			s.restoreStore(earlier)
+			s.up()
+			storeOthers(t, s.url, others)
+			px.set(linkOpen)
+			d.append(tp, 100, 20)
+			d.finish()
+			tp.check(t, s.url)
+		})
+	}
+}
+
+// storeOthers stores messages in the stream that are not of the feed.
+func storeOthers(t *testing.T, url string, n int) {
+	t.Helper()
+	js := connect(t, url)
+	stream, err := js.Stream(t.Context(), "STOCKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.Subjects = []string{"stocks.>", "others.>"}
+	if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		if _, err := js.PublishAsync("others.X", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-js.PublishAsyncComplete()
 }

@@ -35,7 +35,13 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	ahead := time.Until(info.TimeStamp) // at once, what follows may take long
 	// A stream that was made anew has lost nothing: somebody removed it, and that is not undone.
 	same := info.Created.Equal(p.created)
-	lost := same && info.State.LastSeq < p.acked
+	lost, err := p.hasLost(ctx, stream, info)
+	if err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
+	if !same && p.acked > 0 {
+		p.log.Warn("another stream than before: what that one had is not sent again", "stream", info.Config.Name, "created", info.Created)
+	}
 	if lost {
 		p.log.Error("the server lost acknowledged messages, sending again what is kept",
 			"sequence", info.State.LastSeq, "acked", p.acked)
@@ -66,6 +72,10 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	if err != nil {
 		return fmt.Errorf("reconcile: %w", err)
 	}
+	witness, err := witnessAt(ctx, stream, info, info.State.LastSeq)
+	if err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
 	switch {
 	case len(stored) == 0:
 		p.doubt = nil
@@ -77,9 +87,38 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	}
 	p.settleDoubts(stored)
 	p.connected, p.fresh = true, false
-	p.created, p.acked = info.Created, info.State.LastSeq
+	p.created, p.acked, p.witness, p.heard = info.Created, info.State.LastSeq, witness, time.Now()
 	p.limit, p.paused, p.pause, p.stalled = windowSize, time.Time{}, 0, time.Time{}
 	return nil
+}
+
+// lookAgain looks whether the stream still has what it had, after it has said nothing for a while.
+func (p *publisher) lookAgain(ctx context.Context, stream jetstream.Stream) error {
+	info, err := currentInfo(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
+	}
+	lost, err := p.hasLost(ctx, stream, info)
+	if lost {
+		return errTakenBack
+	}
+	p.heard = time.Now()
+	return err
+}
+
+// hasLost reports whether the stream has lost acknowledged messages: it ends before the newest of them, or, where others have
+// stored more since, that sequence is of another one.
+func (p *publisher) hasLost(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo) (bool, error) {
+	switch {
+	case !info.Created.Equal(p.created):
+		return false, nil
+	case info.State.LastSeq < p.acked:
+		return true, nil
+	case p.witness == 0:
+		return false, nil
+	}
+	witness, err := witnessAt(ctx, stream, info, p.acked)
+	return witness != 0 && witness != p.witness, err
 }
 
 // floor is a sequence of the stream up to which no message of a record that is not acknowledged can be stored.
@@ -188,6 +227,9 @@ func (p *publisher) learn(ctx context.Context, stream jetstream.Stream) error {
 		return err
 	}
 	p.streamed = p.lastBar(feed)
+	if p.streamed.IsZero() && p.valid == nil { // the stream was purged, and of two bridges the other one may have been on since
+		p.streamed = p.read
+	}
 	if err := p.resumeGaps(ctx, stream, last[gapSubject(p.market)].seq); err != nil {
 		return err
 	}

@@ -208,35 +208,64 @@ func messages(t testing.TB, url string) int {
 	return int(info.State.Msgs - info.State.Subjects["stocks.gap"])
 }
 
-// TestPowerCut takes the server and the bridge back to an earlier state of the server's disk while both
-// are down. The records that the queue keeps fill the hole after the start.
+// TestPowerCut takes the server back to an earlier state of its disk while it and the bridge are down. The records that the queue
+// keeps fill the hole after the start, also where others have stored more meanwhile than was lost, and where the server is away for longer
+// than the queue keeps records beside one that is there.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	s := newNATS(t).up()
-	srv := newFeed(t, 30_000)
-	b := newBridge(t, srv, s.url, "POLYGON_SUBSCRIBE=A.*,AM.*", "BRIDGE_DATA_DIR="+t.TempDir())
-	b.start()
-	stored(t, s.url, 5000)
-	s.kill()
-	earlier := s.saveStore()
-	s.up()
-	finish(t, b, srv)
-	s.kill()
-	s.restoreStore(earlier)
-	s.up()
-	before := messages(t, s.url)
-	b.start()
-	eventually(t, "what was lost is sent again", func() error {
-		if n := messages(t, s.url); n < before+20_000 {
-			return fmt.Errorf("%d messages", n)
-		}
-		return nil
-	})
-	b.stop()
-	checkSessions(t, srv, s.url)
+	for _, tt := range []struct {
+		name   string
+		others int // messages
+		away   bool
+	}{
+		{"both come back", 0, false},
+		{"others store before the bridge is back", 40_000, false},
+		{"the server is away for long", 0, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newNATS(t).up()
+			srv := newFeed(t, 30_000)
+			b := newBridge(t, srv, s.url, "POLYGON_SUBSCRIBE=A.*,AM.*", "BRIDGE_DATA_DIR="+t.TempDir(), "BRIDGE_SPOOL_RETAIN=1s")
+			b.start()
+			stored(t, s.url, 5000)
+			s.kill()
+			earlier := s.saveStore()
+			s.up()
+			finish(t, b, srv)
+			s.kill()
+			s.restoreStore(earlier)
+			if tt.away {
+				b.log.reset()
+				b.start()
+				eventually(t, "the bridge has waited for longer than it keeps records", func() error {
+					if n := strings.Count(b.log.String(), "nats unavailable"); n < 5 {
+						return fmt.Errorf("it has dialled %d times", n)
+					}
+					return nil
+				})
+				b.kill()
+			}
+			s.up()
+			if tt.others > 0 {
+				storeOthers(t, s.url, tt.others)
+			}
+			before := messages(t, s.url)
+			b.start()
+			eventually(t, "what was lost is sent again", func() error {
+				if n := messages(t, s.url); n < before+20_000 {
+					return fmt.Errorf("%d messages", n-before)
+				}
+				return nil
+			})
+			b.stop()
+			checkSessions(t, srv, s.url)
+		})
+	}
 }
 
-// TestPurgeIsNotUndone: what an operator removes stays removed, over restarts of both.
+// TestPurgeIsNotUndone: what an operator removes stays removed, over restarts of both. That the bridge was not there is known
+// all the same.
 func TestPurgeIsNotUndone(t *testing.T) {
 	t.Parallel()
 	s := newNATS(t).up()
@@ -252,20 +281,20 @@ func TestPurgeIsNotUndone(t *testing.T) {
 	if err := stream.Purge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	restart := func(want string) {
+	restart := func(after, line string) {
 		t.Helper()
+		b.log.reset()
 		b.start()
-		b.says("nats connected")
+		b.says(line)
+		b.says(`msg="gap in the feed" market=stocks reason=restart`)
 		b.stop()
 		if n := messages(t, s.url); n != 0 {
-			t.Errorf("%d messages came back after the %s", n, want)
+			t.Errorf("%d messages came back after the %s", n, after)
 		}
-		b.log.reset()
 	}
-	b.log.reset()
-	restart("purge")
+	restart("purge", "nats connected")
 	if err := js.DeleteStream(t.Context(), "STOCKS"); err != nil {
 		t.Fatal(err)
 	}
-	restart("deletion")
+	restart("deletion", "another stream than before")
 }

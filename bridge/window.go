@@ -17,9 +17,15 @@ type window struct {
 
 type slot struct {
 	m      *message
-	sent   time.Time
+	sent   sending
 	reply  string
 	spoilt int // how many reply subjects it has had before
+}
+
+// sending is when a message was sent.
+type sending struct {
+	at     time.Time
+	behind uint64 // a sequence that the stream had acknowledged by then: that of the message is higher, if it is new
 }
 
 func newWindow(prefix string, size int) *window {
@@ -34,20 +40,20 @@ func newWindow(prefix string, size int) *window {
 func (w *window) inFlight() int { return len(w.slots) - len(w.free) }
 
 // put takes a slot for m and returns its reply subject. There must be a free one.
-func (w *window) put(m *message, now time.Time) (reply string) {
+func (w *window) put(m *message, sent sending) (reply string) {
 	i := w.free[len(w.free)-1]
 	w.free = w.free[:len(w.free)-1]
 	s := &w.slots[i]
-	s.m, s.sent = m, now
+	s.m, s.sent = m, sent
 	return s.reply
 }
 
 // take returns the message that awaits an answer on a reply subject, and when it was sent, and frees
 // its slot. It returns nil when none does.
-func (w *window) take(reply string) (m *message, sent time.Time) {
+func (w *window) take(reply string) (m *message, sent sending) {
 	i := w.slot(reply)
 	if i < 0 || w.slots[i].m == nil {
-		return nil, time.Time{}
+		return nil, sending{}
 	}
 	s := &w.slots[i]
 	m, s.m = s.m, nil
@@ -79,7 +85,7 @@ func (w *window) slot(reply string) int {
 // waitsSince reports whether a message was sent before the given time and still awaits an answer.
 func (w *window) waitsSince(before time.Time) bool {
 	for i := range w.slots {
-		if s := &w.slots[i]; s.m != nil && s.sent.Before(before) {
+		if s := &w.slots[i]; s.m != nil && s.sent.at.Before(before) {
 			return true
 		}
 	}

@@ -14,7 +14,7 @@ func TestMark(t *testing.T) {
 	path := t.TempDir()
 	l := openByHand(t, directory(path), roomy(nil))
 	appendFrames(t, l, 10, 50)
-	for _, mark := range []Mark{{1, 2, 3}, {4, 5, 6}} {
+	for _, mark := range []Mark{{1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}} {
 		rest(t, l)
 		l.Ack(10, mark)
 		l.save()
@@ -39,7 +39,7 @@ func TestRewindIsSavedBeforeItIsRead(t *testing.T) {
 		})}, roomy(nil))
 		appendFrames(t, l, 10, 50)
 		readUntil(t, l, 10)
-		l.Ack(10, Mark{1, 2, 3})
+		l.Ack(10, Mark{1, 2, 3, 4, 5})
 		<-time.After(1500 * time.Millisecond) // it is saved
 
 		hangs.Store(true)

@@ -149,7 +149,7 @@ func (m *model) check(rec Record, want uint64) {
 func (m *model) ack() {
 	if m.next > m.acked {
 		m.acked += m.rng.Uint64N(m.next - m.acked + 1)
-		m.mark = Mark{m.rng.Int64(), m.rng.Uint64(), m.rng.Uint64()}
+		m.mark = Mark{m.rng.Int64(), m.rng.Uint64(), m.rng.Uint64(), m.rng.Int64(), m.rng.Uint64()}
 		m.l.Ack(m.acked, m.mark)
 	}
 }
