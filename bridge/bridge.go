@@ -44,8 +44,9 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	defer web.close()
 
+	var server *natsd.Server
 	if cfg.NATS.URL == "" {
-		server, err := natsd.Start(natsd.Options{Addr: cfg.NATSAddr, StoreDir: cfg.DataDir, Logger: log})
+		server, err = natsd.Start(natsd.Options{Addr: cfg.NATSAddr, StoreDir: cfg.DataDir, Logger: log})
 		if err != nil {
 			return &ConfigError{err}
 		}
@@ -84,6 +85,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		ready:     ready,
 		log:       log,
 	}
+	d.publisher.server = server
 	if cfg.Standby {
 		err = d.takeTurns(ctx)
 	} else {

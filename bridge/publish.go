@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"bridge/bridge/internal/natsd"
 	"bridge/bridge/internal/spool"
 	"bridge/polygon"
 
@@ -53,6 +54,7 @@ type publisher struct {
 	metrics *metrics
 	log     *slog.Logger
 	limited *limiter
+	server  *natsd.Server // the bridge's own, nil for none
 
 	lanes    map[string]*lane // by subject
 	dead     *lane

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
 	"time"
@@ -27,12 +28,15 @@ const (
 	syncInterval = time.Second
 	// maxMemory bounds what streams in memory may hold, in bytes. The bridge makes none, but a neighbour may.
 	maxMemory = 256 << 20
+	// leastRoom is what the disk must have room for to begin anew, in bytes.
+	leastRoom = 1 << 20
 )
 
 // Server is a running NATS server.
 type Server struct {
 	nats *server.Server
 	lock *dirlock.Lock
+	opt  Options // with the port that it has
 }
 
 // Start returns a server that listens and has recovered its streams, which takes a moment for each
@@ -55,7 +59,33 @@ func Start(opt Options) (*Server, error) {
 		lock.Release()
 		return nil, err
 	}
-	return &Server{s, lock}, nil
+	opt.Addr = net.JoinHostPort(host, strconv.Itoa(s.Addr().(*net.TCPAddr).Port))
+	return &Server{s, lock, opt}, nil
+}
+
+// Revive starts the server anew, at the same address and with the same streams, unless its disk takes nothing. A server that could not write
+// stores nothing more until then, though the disk has long had room again.
+func (s *Server) Revive() (revived bool, err error) {
+	if err := tryDisk(s.opt.StoreDir); err != nil {
+		return false, nil
+	}
+	s.stop()
+	host, port, err := splitAddr(s.opt.Addr)
+	if err == nil {
+		s.nats, err = start(host, port, s.opt)
+	}
+	return err == nil, err
+}
+
+// tryDisk writes a file and removes it.
+func tryDisk(dir string) error {
+	f, err := os.CreateTemp(dir, "try-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, leastRoom))
+	err = errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(err, os.Remove(f.Name()))
 }
 
 func start(host string, port int, opt Options) (*server.Server, error) {
@@ -115,9 +145,15 @@ func (s *Server) ClientURL() string {
 
 // Close stops the server and returns when its files are closed.
 func (s *Server) Close() {
-	s.nats.Shutdown()
-	s.nats.WaitForShutdown()
+	s.stop()
 	s.lock.Release()
+}
+
+func (s *Server) stop() {
+	if s.nats != nil { // it has not come up again
+		s.nats.Shutdown()
+		s.nats.WaitForShutdown()
+	}
 }
 
 func splitAddr(addr string) (host string, port int, err error) {
