@@ -76,7 +76,6 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 	q := newMemory(cfg.QueueMaxBytes) // stays empty: no feed is there
 	p := newPublisher(cfg, q, b, m, log)
 	wanted := newGap(cfg, reasonByHand, opt.From, opt.To)
-	wanted.Delay = 0
 	p.only = &wanted
 
 	publishing, stop := context.WithCancelCause(ctx)
