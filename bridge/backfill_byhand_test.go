@@ -130,6 +130,28 @@ func TestBackfillRefuses(t *testing.T) {
 	}
 }
 
+// TestBackfillLeavesWhatIsFresh: the feed may correct a bar for a quarter of an hour, and is late by as much on a delayed plan.
+func TestBackfillLeavesWhatIsFresh(t *testing.T) {
+	for _, tt := range []struct {
+		url     string
+		minutes int // since its end
+		want    bool
+	}{
+		{"wss://socket.massive.com/stocks", 19, false},
+		{"wss://socket.massive.com/stocks", 21, true},
+		{delayedURL, 34, false},
+		{delayedURL, 36, true},
+	} {
+		cfg := testConfig("")
+		cfg.FeedURL, cfg.NATSAddr = tt.url, "127.0.0.1:4222"
+		to := time.Now().Add(-time.Duration(tt.minutes) * time.Minute)
+		_, err := backfillConfig(cfg, BackfillOptions{From: to.Add(-time.Minute), To: to})
+		if (err == nil) != tt.want {
+			t.Errorf("%s, %d minutes ago: got %v", tt.url, tt.minutes, err)
+		}
+	}
+}
+
 // windowOf names the window of a bar.
 func windowOf(t *testing.T, raw []byte) string {
 	t.Helper()
