@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -342,5 +343,38 @@ func TestFeedOfStandbyDoesNotDial(t *testing.T) {
 		}
 		srv.Close()
 		synctest.Wait()
+	})
+}
+
+// TestWhatWaitedForAFrozenProcess counts as read with what came before it: another bridge may have read later since, and by these times it
+// is decided which version of a bar is newer.
+func TestWhatWaitedForAFrozenProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{})
+		f := newTestFeed(t, srv, "A.*")
+		var lost atomic.Bool // the lease
+		f.valid = func() bool { return !lost.Load() }
+		go func() { _ = f.run(t.Context()) }()
+		defer srv.Close()
+		if err := srv.WaitSubscribed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second)
+		srv.Send([]byte(`[{"ev":"A","sym":"X","s":1}]`))
+		synctest.Wait()
+		before := time.Now()
+		<-time.After(time.Minute)
+		lost.Store(true)
+		srv.Send([]byte(`[{"ev":"A","sym":"X","s":2}]`))
+		synctest.Wait()
+		for range 2 {
+			rec, ok := f.queue.Next()
+			for ok && rec.Kind == kindGap {
+				rec, ok = f.queue.Next()
+			}
+			if !ok || !rec.At.Equal(before) {
+				t.Errorf("%s was read at %v, want %v", rec.Frame, rec.At, before)
+			}
+		}
 	})
 }
