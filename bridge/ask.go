@@ -62,6 +62,7 @@ func (f *filler) askAll(ctx context.Context, t turn, w *work) error {
 func (f *filler) follow(ctx context.Context, w *work) error {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
+	defer f.fills.left.Store(0)
 	for {
 		left := w.total.Load() - w.asked.Load()
 		f.fills.left.Store(left)
