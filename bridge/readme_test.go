@@ -3,9 +3,13 @@ package bridge
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"bridge/bridge/internal/spool"
+	"bridge/polygon"
 )
 
 // TestREADME holds what the README shows to the code.
@@ -23,6 +27,27 @@ func TestREADME(t *testing.T) {
 		if !strings.Contains(readme, "`"+name) {
 			t.Errorf("the header %s is not explained", name)
 		}
+	}
+}
+
+// TestREADMEMetrics: what the README has alerts for exists under that name.
+func TestREADMEMetrics(t *testing.T) {
+	m := newMetrics(nil, polygon.Stocks)
+	m.watchQueue(newMemory(1))
+	m.watchBackfill(newFillQueue())
+	m.watchSpool(new(spool.Log))
+	have := gather(m.gatherer)
+	named := 0
+	for _, name := range regexp.MustCompile(`\bbridge_[a-z_]+`).FindAllString(fileText(t, "../README.md"), -1) {
+		if name == leaseBucket {
+			continue
+		}
+		if named++; have[name] == nil {
+			t.Errorf("%s is no metric", name)
+		}
+	}
+	if named < 5 {
+		t.Errorf("%d metrics are named, want those of five alerts at least", named)
 	}
 }
 
