@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	firstSeed = flag.Uint64("seed", 0, "the first seed of TestLogGivesWhatItTook")
-	seeds     = flag.Uint64("seeds", 12, "how many it takes")
+	firstSeed = flag.Uint64("seed", 0, "the first seed of TestLogGivesWhatItTook and TestPowerCut")
+	seeds     = flag.Uint64("seeds", 12, "how many they take")
 )
 
 // TestLogGivesWhatItTook does at random what a log is there for: append, write, read, acknowledge, rewind, discard, on a disk that is
