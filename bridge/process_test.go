@@ -81,6 +81,7 @@ type process struct {
 	cmd  *exec.Cmd
 	log  *logBuffer
 
+	logged int // by those before the present one
 	paused bool
 }
 
@@ -106,6 +107,7 @@ func (p *process) start() {
 	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.logged = len(p.log.String())
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -163,6 +165,9 @@ func (p *process) stop() {
 		p.t.Errorf("exit code %d, want 0", code)
 	}
 }
+
+// said reports whether the present process has printed a text.
+func (p *process) said(text string) bool { return strings.Contains(p.log.String()[p.logged:], text) }
 
 // says waits until the process has printed a text.
 func (p *process) says(text string) {

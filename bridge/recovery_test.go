@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -90,8 +91,14 @@ func finish(t *testing.T, b *process, srv *polygontest.Server) {
 	if err := srv.WaitDone(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the last bridge is connected", func() error { // the market may have closed before it began
+		if !b.said("nats connected") {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 	b.stop()
-	if !strings.Contains(b.log.String(), "bridge stopped") {
+	if !b.said("bridge stopped") {
 		t.Error("the bridge did not empty its queue")
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -32,7 +31,6 @@ type host struct {
 	bridge  *process
 	key     string // by which the vendor's sessions are told apart; to the vendor they are of one key
 	metrics string // URL of its metrics
-	logged  int    // how much processes before this one have logged
 	dir     string // of its queue; "" for one in memory
 	copy    string // of dir; "" for none
 	forgot  bool   // its disk lacks what it had stored once: it took nothing, or was taken back
@@ -91,7 +89,6 @@ func (w *world) mark(what string) {
 func (w *world) startBridge() {
 	st := w.vendor.Stats()
 	w.first, w.session, w.before, w.hopeless = st.Sessions+1, 0, 0, st.Evicted+st.Stalled
-	w.logged = len(w.bridge.log.String())
 	w.bridge.start()
 }
 
@@ -107,7 +104,7 @@ func (w *world) endBridge() {
 	if code := w.bridge.wait(); code != 0 {
 		w.t.Errorf("exit code %d, want 0", code)
 	}
-	if w.said("bridge stopped") {
+	if w.bridge.said("bridge stopped") {
 		w.secure(w.first)
 	}
 	w.bridgeEnded()
@@ -116,16 +113,11 @@ func (w *world) endBridge() {
 // awaitStart waits until the bridge takes signals and has opened its queue.
 func (w *world) awaitStart() {
 	eventually(w.t, "the bridge has started", func() error {
-		if !w.said("bridge started") {
+		if !w.bridge.said("bridge started") {
 			return errors.New("not yet")
 		}
 		return nil
 	})
-}
-
-// said reports whether this process has logged a message.
-func (w *world) said(message string) bool {
-	return strings.Contains(w.bridge.log.String()[w.logged:], message)
 }
 
 // bridgeEnded waits until the vendor knows that the bridge is gone. What it had on disk is safe, and what it had in memory alone is gone.
