@@ -32,6 +32,9 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	if err := s.check(); err != nil {
 		return err
 	}
+	if *limit < 0 {
+		return &usageError{fmt.Sprintf("-for %s: want 0 or more, as in 30s", *limit)}
+	}
 	if *limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, *limit)

@@ -49,6 +49,9 @@ func (s *simulation) market() polygontest.Market {
 // the one that takes the place of a connection that was cut off.
 const slowReader = 16 << 20
 
+// longestPast is the most of -rest and -past: a year of one ticker's bars takes 4 GB.
+const longestPast = 365 * 24 * time.Hour
+
 // runSimulate serves the simulated feed until it is asked to stop.
 func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	s := simulation{symbols: 100, rate: 90}
@@ -73,6 +76,21 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	if *frame < 1 {
 		return &usageError{fmt.Sprintf("-events-per-frame %d: want at least 1", *frame)}
 	}
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+	}{{"rest", *keep}, {"past", *past}} {
+		if d.value < 0 || d.value > longestPast {
+			return &usageError{fmt.Sprintf("-%s %s: want 0 to %.0fh", d.flag, d.value, longestPast.Hours())}
+		}
+	}
+	_, port, err := net.SplitHostPort(*addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return &usageError{fmt.Sprintf("-addr %q: want host:port, as in 127.0.0.1:8765, or :8765 for every interface", *addr)}
+	}
 	config := polygontest.Config{
 		Plan:        polygontest.Plan{Key: *key},
 		Market:      s.market(),
@@ -88,7 +106,6 @@ func runSimulate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 		config.REST = polygontest.REST{} // the market's time is not that of any gap
 	}
 	srv := polygontest.NewUnstartedServer(config)
-	var err error
 	if srv.Listener, err = net.Listen("tcp", *addr); err != nil {
 		return fmt.Errorf("cannot serve the simulated feed, choose another -addr: %w", err)
 	}

@@ -81,6 +81,17 @@ func TestWhatIsToldLastCounts(t *testing.T) {
 	}
 }
 
+// TestKeepingForLessThanNoTime is keeping nothing, of the market and of what is told.
+func TestKeepingForLessThanNoTime(t *testing.T) {
+	p := newPast(-time.Minute, polygon.Stocks, tenSymbols.Symbols)
+	p.begin(tenSymbols, firstWindow.UnixMilli(), -time.Minute)
+	p.add(&bar{symbol: 3})
+	p.addOf("AAPL", bar{})
+	if known := p.known(); len(known) > 0 {
+		t.Errorf("got %q, want no ticker", known)
+	}
+}
+
 // TestWhatIsToldStandsBesideTheMarket lets a market of ten seconds trade, and then changes one of its bars and adds one.
 func TestWhatIsToldStandsBesideTheMarket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ const endOfDays = math.MaxInt64 / 2
 
 // past is what the market has made, and what a test says it has, each bar in its last version.
 type past struct {
-	keep int64 // ms; 0 keeps nothing
+	keep int64 // ms; 0 or less keeps nothing
 	feed polygon.Market
 
 	mu      sync.Mutex       // guards what follows
@@ -63,7 +63,7 @@ func (p *past) symbol(ticker string) (int32, bool) {
 
 // begin makes what was traded in a time before a market's first second.
 func (p *past) begin(m Market, first int64, length time.Duration) {
-	if length == 0 {
+	if length <= 0 {
 		return
 	}
 	m.Start = time.UnixMilli(first).Add(-length)
@@ -99,7 +99,7 @@ func (p *past) virtualTime() int64 {
 
 // add notes a bar, or what it is after a correction.
 func (p *past) add(b *bar) {
-	if p.keep == 0 {
+	if p.keep <= 0 {
 		return
 	}
 	p.mu.Lock()
@@ -110,7 +110,7 @@ func (p *past) add(b *bar) {
 // addOf notes a bar of a symbol that the market need not have.
 func (p *past) addOf(symbol string, b bar) {
 	ticker := p.feed.RESTTicker(symbol)
-	if p.keep == 0 || ticker == "" {
+	if p.keep <= 0 || ticker == "" {
 		return
 	}
 	p.mu.Lock()
