@@ -23,7 +23,7 @@ const (
 var markets = []Market{Stocks, Options, Forex, Crypto, Indices, Futures}
 
 // MarketOf returns the market that a feed URL's path names: the last segment that is a market's name,
-// as in /stocks, /business/stocks and /futures/cme. Its error never shows the URL's user or query.
+// as in /stocks, /business/stocks and /futures/cme. Its error shows nothing of the URL, which may have a key anywhere.
 func MarketOf(rawURL string) (Market, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -34,8 +34,7 @@ func MarketOf(rawURL string) (Market, error) {
 			return m, nil
 		}
 	}
-	return "", fmt.Errorf("path %q of the feed URL names no market: want one of %s, as in wss://socket.massive.com/stocks",
-		u.Path, joinMarkets())
+	return "", fmt.Errorf("path of the feed URL names no market: want one of %s, as in wss://socket.massive.com/stocks", joinMarkets())
 }
 
 func joinMarkets() string {

@@ -22,10 +22,10 @@ func TestMarketOf(t *testing.T) {
 			t.Errorf("%s: got %q and %v, want %q", tt.url, got, err, tt.want)
 		}
 	}
-	for _, url := range []string{"wss://hidden:hidden@socket.massive.com/?apiKey=hidden", "wss://hidden@x/Stocks", "wss://hi:hidden/stocks", "", "::"} {
+	for _, url := range []string{"wss://hidden:hidden@socket.massive.com/?apiKey=hidden", "wss://hidden@x/Stocks", "wss://hi:hidden/stocks", "wss://x/hidden", "hidden", "", "::"} {
 		_, err := MarketOf(url)
 		if err == nil || strings.Contains(err.Error(), "hidden") {
-			t.Errorf("%s: got the error %v, want one that hides user and query", url, err)
+			t.Errorf("%s: got the error %v, want one that hides the URL", url, err)
 		}
 	}
 }
@@ -100,6 +100,11 @@ func TestParseSubscriptionNamesEveryProblem(t *testing.T) {
 		{"", []string{"empty subscription"}},
 		{" ", []string{"empty subscription"}},
 		{"A.*,", []string{"empty parameter"}},
+		{",A.*,,", []string{"empty parameter"}},
+		{"ZZ.*,ZZ.*", []string{"ZZ", "twice"}},
+		{"A. AAPL", []string{`"A. AAPL" has a blank in it: want "A.AAPL"`}},
+		{"A\t.\tBRK.B", []string{`want "A.BRK.B"`}},
+		{"A.AAPL MSFT", []string{`separated by commas and have no blanks, as in A.AAPL,A.MSFT`}},
 		{"AAPL", []string{`"AAPL" has no channel: want CHANNEL.TICKER or CHANNEL.*, as in A.AAPL`}},
 		{"*", []string{`"*" has no channel: want CHANNEL.TICKER or CHANNEL.*, as in A.*`}},
 		{"A.AAPL;A.MSFT", []string{`"A.AAPL;A.MSFT": parameters are separated by commas: want "A.AAPL,A.MSFT"`}},

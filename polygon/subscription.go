@@ -22,15 +22,17 @@ func (m Market) ParseSubscription(list string) ([]string, error) {
 	seen := make(map[string]bool)
 	for param := range strings.SplitSeq(list, ",") {
 		param = strings.TrimSpace(param)
+		if seen[param] {
+			if param != "" {
+				problems = append(problems, fmt.Errorf("%q is there twice", param))
+			}
+			continue
+		}
+		seen[param] = true
 		if err := m.checkParam(param); err != nil {
 			problems = append(problems, err)
 			continue
 		}
-		if seen[param] {
-			problems = append(problems, fmt.Errorf("%q is there twice", param))
-			continue
-		}
-		seen[param] = true
 		params = append(params, param)
 	}
 	for _, param := range params {
@@ -53,7 +55,7 @@ func (m Market) checkParam(param string) error {
 	typ, ticker, found := strings.Cut(param, ".")
 	switch {
 	case strings.ContainsFunc(param, isSeparator):
-		return fmt.Errorf("%q: parameters are separated by commas: want %q", param, strings.Join(strings.FieldsFunc(param, isSeparator), ","))
+		return m.separatorError(param)
 	case !found:
 		example := "*"
 		if isTicker(param) {
@@ -74,6 +76,21 @@ func (m Market) checkParam(param string) error {
 		return fmt.Errorf("%q: a ticker has letters, digits and, between them, the characters . : / - only", param)
 	}
 	return nil
+}
+
+// separatorError says what was meant by a parameter with separators in it, if that can be told.
+func (m Market) separatorError(param string) error {
+	parts := strings.FieldsFunc(param, isSeparator)
+	typ, ticker, _ := strings.Cut(param, ".")
+	if one := strings.TrimFunc(typ, isSeparator) + "." + strings.TrimFunc(ticker, isSeparator); one == strings.Join(parts, "") && m.checkParam(one) == nil {
+		return fmt.Errorf("%q has a blank in it: want %q", param, one)
+	}
+	for _, part := range parts {
+		if m.checkParam(part) != nil {
+			return fmt.Errorf("%q: parameters are separated by commas and have no blanks, as in %s.AAPL,%[2]s.MSFT", param, m.exampleType())
+		}
+	}
+	return fmt.Errorf("%q: parameters are separated by commas: want %q", param, strings.Join(parts, ","))
 }
 
 // isSeparator reports whether r is what people put between parameters in place of a comma.
