@@ -123,7 +123,7 @@ func (p *parser) feed(cfg *Config, env environment) {
 	if cfg.APIKey.IsZero() {
 		p.problem(errors.New("POLYGON_API_KEY is not set: put your key of massive.com into it, or name a file that holds it in POLYGON_API_KEY_FILE (`bridge demo` needs no key)"))
 	}
-	// The value is not shown: people paste URLs with keys in them.
+	// The value is not shown: people paste keys, and URLs with keys in them.
 	u, err := url.Parse(cfg.FeedURL)
 	switch {
 	case err != nil:
@@ -133,7 +133,7 @@ func (p *parser) feed(cfg *Config, env environment) {
 		p.problem(errors.New("POLYGON_URL has a user, a query or a fragment: want scheme, host and path only; the key belongs in POLYGON_API_KEY"))
 		return
 	case u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "":
-		p.problem(fmt.Errorf("POLYGON_URL=%s is no WebSocket: want ws:// or wss://, as in wss://socket.massive.com/stocks", cfg.FeedURL))
+		p.problem(errors.New("POLYGON_URL is no WebSocket: want ws:// or wss://, as in wss://socket.massive.com/stocks; the key belongs in POLYGON_API_KEY"))
 		return
 	}
 	if cfg.Market, err = polygon.MarketOf(cfg.FeedURL); err != nil {
@@ -144,7 +144,9 @@ func (p *parser) feed(cfg *Config, env environment) {
 		env.Subscribe = secondBars(cfg.Market)
 	}
 	if cfg.Subscribe, err = cfg.Market.ParseSubscription(env.Subscribe); err != nil {
-		p.problem(fmt.Errorf("POLYGON_SUBSCRIBE: %w", err))
+		for line := range strings.Lines(err.Error()) {
+			p.problem(errors.New("POLYGON_SUBSCRIBE: " + strings.TrimSuffix(line, "\n")))
+		}
 	}
 }
 

@@ -184,10 +184,12 @@ func TestEmptyVariableCountsAsUnset(t *testing.T) {
 
 // Every problem names its variable and the remedy.
 func TestLoadProblems(t *testing.T) {
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
 	for _, tt := range []struct{ name, value, want string }{
 		{"POLYGON_API_KEY", "", "bridge demo"},
 		{"POLYGON_URL", "https://socket.massive.com/stocks", "want ws:// or wss://"},
 		{"POLYGON_URL", "wss:///stocks", "want ws:// or wss://"},
+		{"POLYGON_URL", "socket.massive.com/stocks", "want ws:// or wss://"},
 		{"POLYGON_URL", "wss://u:p@socket.massive.com/stocks", "POLYGON_API_KEY"},
 		{"POLYGON_URL", "wss://socket.massive.com/stocks?apiKey=x", "POLYGON_API_KEY"},
 		{"POLYGON_URL", "wss://socket.massive.com/shares", "stocks, options"},
@@ -221,16 +223,21 @@ func TestLoadProblems(t *testing.T) {
 		{"POLYGON_APIKEY", "X", "did you mean POLYGON_API_KEY?"},
 		{"POLYGON_API_KEY_FIEL", "X", "did you mean POLYGON_API_KEY_FILE?"},
 		{"BRIDGE_SOMETHING_ELSE_ALTOGETHER", "X", "bridge help"},
-		{"POLYGON_API_KEY_FILE", "/nowhere", "/nowhere"},
-		{"POLYGON_API_KEY_FILE", "/", "/"},
+		{"POLYGON_API_KEY_FILE", "/nowhere", "POLYGON_API_KEY_FILE: no such file or directory: want the name of a file"},
+		{"POLYGON_API_KEY_FILE", "/", "is a directory"},
+		{"POLYGON_API_KEY_FILE", nowhere, nowhere + ": no such file or directory"},
 		{"POLYGON_API_KEY_FILE", writeFile(t, "\n"), "is empty"},
 		{"POLYGON_API_KEY_FILE", writeFile(t, "key\nanother\n"), "more than one line"},
 		{"NATS_URL", "http://host", "want nats, tls, ws or wss"},
 		{"NATS_URL", "nats://", "want nats://host:4222"},
+		{"NATS_URL", "nats://host:65536", "want 1 to 65535"},
+		{"NATS_URL", "nats://host:0", "want 1 to 65535"},
+		{"NATS_URL", "nats://a,wss://b", "want all of them with ws:// or wss://, or none"},
 		{"NATS_USER", "u", "NATS_PASSWORD is not"},
-		{"NATS_CREDS", "/nowhere.creds", "/nowhere.creds"},
-		{"NATS_NKEY", "/nowhere.nk", "/nowhere.nk"},
-		{"NATS_CA", "/nowhere.pem", "/nowhere.pem"},
+		{"NATS_CREDS", "user.creds", "NATS_CREDS: no such file or directory: want the name of a file"},
+		{"NATS_CREDS", nowhere, nowhere + ": no such file or directory"},
+		{"NATS_NKEY", "/nowhere.nk", "NATS_NKEY: no such file or directory: want the name of a file"},
+		{"NATS_CA", "/nowhere.pem", "NATS_CA=/nowhere.pem: no such file or directory"},
 		{"NATS_CERT", "/nowhere.pem", "NATS_KEY is not"},
 		{"NATS_KEY", "/nowhere.pem", "NATS_CERT is not"},
 	} {
@@ -263,7 +270,7 @@ func TestLoadProblems(t *testing.T) {
 
 func TestLoadReportsAllProblemsAtOnce(t *testing.T) {
 	setenv(t, map[string]string{
-		"POLYGON_SUBSCRIBE":     "ZZ.*,A",
+		"POLYGON_SUBSCRIBE":     "ZZ.*,A,,",
 		"BRIDGE_STREAM_MAX_AGE": "x",
 		"BRIDGE_LOG_LEVEL":      "x",
 		"BRIDGE_HTTP_ADRR":      "x",
@@ -277,6 +284,11 @@ func TestLoadReportsAllProblemsAtOnce(t *testing.T) {
 	for _, want := range []string{"POLYGON_API_KEY is not set", `"ZZ.*"`, `"A" has no channel`, "BRIDGE_STREAM_MAX_AGE=", "BRIDGE_LOG_LEVEL=", "BRIDGE_HTTP_ADRR", "NATS_CA=/nowhere", "NATS_PASSWORD_FILE", "NATS_URL is not"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
+		}
+	}
+	for line := range strings.Lines(err.Error()) {
+		if !strings.Contains(line, "POLYGON_") && !strings.Contains(line, "BRIDGE_") && !strings.Contains(line, "NATS_") {
+			t.Errorf("no setting is named in %q", line)
 		}
 	}
 }
@@ -329,25 +341,52 @@ func TestNoSecretInConfigOrErrors(t *testing.T) {
 		}
 	}
 
+	_, certFile, _ := certificate(t)
 	for name, env := range map[string]map[string]string{
-		"bad feed URL":   {"POLYGON_URL": "wss://" + secretText + "@host:x/stocks"},
-		"key in the URL": {"POLYGON_URL": "wss://host/stocks?apiKey=" + secretText},
-		"key as port":    {"POLYGON_URL": "wss://host:" + secretText},
-		"bad NATS URL":   {"NATS_URL": "nats://u:" + secretText + "@host:x"},
-		"two users":      {"NATS_URL": "nats://u:" + secretText + "@a,nats://v:" + secretText + "@b"},
-		"user twice":     {"NATS_URL": "nats://u:" + secretText + "@a", "NATS_USER": "u"},
-		"token and user": {"NATS_URL": "nats://" + secretText + "@a", "NATS_USER": "u"},
-		"misspelt":       {"POLYGON_APIKEY": secretText},
-		"seed":           {"NATS_URL": "nats://a", "NATS_NKEY": writeFile(t, "SU"+secretText)},
-		"creds":          {"NATS_URL": "nats://a", "NATS_CREDS": writeFile(t, secretText)},
+		"key file":        {"POLYGON_API_KEY_FILE": secretText},
+		"bad feed URL":    {"POLYGON_URL": "wss://" + secretText + "@host:x/stocks"},
+		"key in the URL":  {"POLYGON_URL": "wss://host/stocks?apiKey=" + secretText},
+		"key as port":     {"POLYGON_URL": "wss://host:" + secretText},
+		"bad NATS URL":    {"NATS_URL": "nats://u:" + secretText + "@host:x"},
+		"two users":       {"NATS_URL": "nats://u:" + secretText + "@a,nats://v:" + secretText + "@b"},
+		"user twice":      {"NATS_URL": "nats://u:" + secretText + "@a", "NATS_USER": "u"},
+		"token and user":  {"NATS_URL": "nats://" + secretText + "@a", "NATS_USER": "u"},
+		"three ways":      {"NATS_URL": "nats://" + secretText + "@a", "NATS_USER": "u", "NATS_NKEY": writeFile(t, "SU")},
+		"misspelt":        {"POLYGON_APIKEY": secretText},
+		"key for a URL":   {"POLYGON_URL": secretText},
+		"key as path":     {"POLYGON_URL": "wss://host/" + secretText},
+		"key elsewhere":   {"POLYGON_URL": "https://host/" + secretText},
+		"key for REST":    {"POLYGON_REST_URL": secretText},
+		"key in REST":     {"POLYGON_REST_URL": "https://host?apiKey=" + secretText},
+		"token in query":  {"NATS_URL": "nats://host?token=" + secretText},
+		"token with ?":    {"NATS_URL": "nats://a?" + secretText + "@host"},
+		"token ends by ?": {"NATS_URL": "nats://" + secretText + "?"},
+		"token with #":    {"NATS_URL": "nats://" + secretText + "#b@host"},
+		"token with /":    {"NATS_URL": "tls://" + secretText + "/b@host:4222"},
+		"token for ws":    {"NATS_URL": "wss://" + secretText + "/b@host"},
+		"password with /": {"NATS_URL": "nats://u:1/" + secretText + "@host"},
+		"fragment":        {"NATS_URL": "nats://host#" + secretText},
+		"path":            {"NATS_URL": "nats://host/" + secretText},
+		"password, no @":  {"NATS_URL": "nats://" + secretText + ":99999"},
+		"password file":   {"NATS_URL": "nats://a", "NATS_USER": "u", "NATS_PASSWORD_FILE": secretText},
+		"seed for file":   {"NATS_URL": "nats://a", "NATS_NKEY": "SU" + secretText},
+		"creds for file":  {"NATS_URL": "nats://a", "NATS_CREDS": "-----BEGIN NATS USER JWT-----\n" + strings.Repeat(secretText, 99)},
+		"key for file":    {"NATS_URL": "nats://a", "NATS_CERT": certFile, "NATS_KEY": "-----BEGIN PRIVATE KEY-----\n/" + secretText},
+		"keys for files":  {"NATS_URL": "nats://a", "NATS_CERT": "-----BEGIN PRIVATE KEY-----\n" + secretText, "NATS_KEY": secretText},
+		"no PEM":          {"NATS_URL": "nats://a", "NATS_CERT": certFile, "NATS_KEY": writeFile(t, secretText)},
+		"seed":            {"NATS_URL": "nats://a", "NATS_NKEY": writeFile(t, "SU"+secretText)},
+		"creds":           {"NATS_URL": "nats://a", "NATS_CREDS": writeFile(t, secretText)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env["POLYGON_API_KEY_FILE"] = writeFile(t, secretText)
+			if env["POLYGON_API_KEY_FILE"] == "" {
+				env["POLYGON_API_KEY_FILE"] = writeFile(t, secretText)
+			}
 			setenv(t, env)
 			_, err := Load()
 			if err == nil {
 				t.Fatal("got no error")
 			}
+			t.Log(err)
 			for how, text := range prints(t, err) {
 				// By %#v and wrong verbs an error prints what it is made of, which is no secret either.
 				if leaks(text) {
@@ -366,6 +405,24 @@ func TestTokenInURL(t *testing.T) {
 	}
 	if cfg.NATS.URL != "nats://a" || cfg.NATS.Token.Reveal() != secretText || cfg.NATS.User != "" {
 		t.Errorf("got %+v, want a token", cfg.NATS)
+	}
+}
+
+func TestOneWayToLogIn(t *testing.T) {
+	_, seed := userKey(t)
+	nkey := writeFile(t, seed)
+	for _, tt := range []struct{ url, want string }{
+		{"nats://a", "NATS_NKEY and NATS_USER are both set"},
+		{"nats://token@a", "NATS_URL has a user, and so has NATS_USER"},
+	} {
+		setenv(t, map[string]string{"POLYGON_API_KEY": "k", "NATS_URL": tt.url, "NATS_NKEY": nkey, "NATS_USER": "u", "NATS_PASSWORD": "p"})
+		if _, err := Load(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q in it", tt.url, err, tt.want)
+		}
+	}
+	c := NATSConfig{Creds: "c", NKey: "n", User: "u", Password: NewSecret("p")}
+	if err := c.checkAccount(); err == nil || !strings.Contains(err.Error(), "NATS_CREDS, NATS_NKEY, NATS_USER are all set") {
+		t.Errorf("got %v, want the three", err)
 	}
 }
 

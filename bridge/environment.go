@@ -92,9 +92,9 @@ func readSecret(secret *Secret, name string) error {
 		return fmt.Errorf("%s and %[1]s_FILE are both set: keep one", name)
 	}
 	*secret = NewSecret("unknown")
-	text, err := os.ReadFile(file)
+	text, err := readFile(name+"_FILE", file)
 	if err != nil {
-		return fmt.Errorf("%s_FILE: %w", name, err)
+		return err
 	}
 	switch line := strings.TrimRight(string(text), "\r\n"); {
 	case line == "":

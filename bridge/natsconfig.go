@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
+	"strconv"
 	"strings"
 
 	"github.com/nats-io/nkeys"
@@ -80,6 +80,12 @@ func (c *NATSConfig) setURL(list string) (user *url.Userinfo, err error) {
 		default:
 			return nil, fmt.Errorf("NATS_URL has the scheme %s: want nats, tls, ws or wss", u.Scheme)
 		}
+		if err := checkServer(u); err != nil {
+			return nil, err
+		}
+		if isWebSocket := strings.HasPrefix(u.Scheme, "ws"); len(servers) > 0 && isWebSocket != strings.HasPrefix(servers[0], "ws") {
+			return nil, errors.New("NATS_URL has WebSocket servers and others: want all of them with ws:// or wss://, or none")
+		}
 		if u.User != nil {
 			if user != nil && user.String() != u.User.String() {
 				return nil, errors.New("NATS_URL has several users: give all servers the same, or use NATS_USER and NATS_PASSWORD")
@@ -90,6 +96,27 @@ func (c *NATSConfig) setURL(list string) (user *url.Userinfo, err error) {
 	}
 	c.URL = strings.Join(servers, ",")
 	return user, nil
+}
+
+// checkServer refuses what is no part of a server's URL. As a rule it is the rest of a token or password with one of / ? # in it, and the
+// host is its beginning, which would be asked of DNS. A WebSocket may have a path, as behind a proxy.
+func checkServer(u *url.URL) error {
+	rest := u.RawQuery != "" || u.ForceQuery || u.Fragment != ""
+	switch u.Scheme {
+	case "ws", "wss":
+		rest = rest || strings.Contains(u.Path, "@")
+	default:
+		rest = rest || strings.Trim(u.Path, "/") != ""
+	}
+	if rest {
+		return errors.New("NATS_URL has more than servers in it: want nats://host:4222, without path or query. Of a token or password in it write / as %2F, ? as %3F, # as %23")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return errors.New("NATS_URL has a port that cannot be: want 1 to 65535, as in nats://host:4222")
+		}
+	}
+	return nil
 }
 
 // checkAccount checks that there is one way to log in at most.
@@ -108,8 +135,10 @@ func (c NATSConfig) checkAccount() error {
 		ways = append(ways, "the token in NATS_URL")
 	}
 	switch {
-	case len(ways) > 1:
-		return fmt.Errorf("%s are all set: keep one, as NATS takes one way to log in", strings.Join(ways, " and "))
+	case len(ways) == 2:
+		return fmt.Errorf("%s and %s are both set: keep one, as NATS takes one way to log in", ways[0], ways[1])
+	case len(ways) > 2:
+		return fmt.Errorf("%s are all set: keep one, as NATS takes one way to log in", strings.Join(ways, ", "))
 	case c.User == "" && !c.Password.IsZero():
 		return errors.New("NATS_PASSWORD is set and NATS_USER is not: set both")
 	case c.User != "" && c.Password.IsZero():
@@ -121,15 +150,22 @@ func (c NATSConfig) checkAccount() error {
 // checkFiles reads every file that is named, so that a wrong one is reported at start and by its variable.
 func (c NATSConfig) checkFiles() error {
 	var problems []error
+	read := func(name, file string) (text []byte, ok bool) {
+		text, err := readFile(name, file)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		return text, err == nil
+	}
 	check := func(name, file string, parse func([]byte) error) {
 		if file == "" {
 			return
 		}
-		text, err := os.ReadFile(file)
-		if err == nil {
-			err = parse(text)
+		text, ok := read(name, file)
+		if !ok {
+			return
 		}
-		if err != nil {
+		if err := parse(text); err != nil {
 			problems = append(problems, fmt.Errorf("%s=%s: %w", name, file, err))
 		}
 	}
@@ -152,7 +188,12 @@ func (c NATSConfig) checkFiles() error {
 	case c.Cert == "" && c.Key != "":
 		problems = append(problems, errors.New("NATS_KEY is set and NATS_CERT is not: set both"))
 	case c.Cert != "":
-		if _, err := tls.LoadX509KeyPair(c.Cert, c.Key); err != nil {
+		cert, certRead := read("NATS_CERT", c.Cert)
+		key, keyRead := read("NATS_KEY", c.Key)
+		if !certRead || !keyRead {
+			break
+		}
+		if _, err := tls.X509KeyPair(cert, key); err != nil {
 			problems = append(problems, fmt.Errorf("NATS_CERT=%s with NATS_KEY=%s: %w", c.Cert, c.Key, err))
 		}
 	}

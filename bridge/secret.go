@@ -1,9 +1,14 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 )
 
 // redacted is what a secret shows of itself.
@@ -51,3 +56,21 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String(
 
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s Secret) LogValue() slog.Value         { return slog.StringValue(s.String()) }
+
+// readFile reads the file that a setting names. People put the secret itself where the name of its file belongs, so the error shows
+// only a value that is no secret: one in a directory that is there, and a certificate's name.
+func readFile(setting, value string) ([]byte, error) {
+	text, err := os.ReadFile(value)
+	failed, ok := errors.AsType[*fs.PathError](err)
+	if !ok {
+		return text, err
+	}
+	certificate := setting == "NATS_CA" || setting == "NATS_CERT"
+	dir := filepath.Dir(value)
+	info, err := os.Stat(dir)
+	inDirectory := dir != "." && dir != "/" && err == nil && info.IsDir()
+	if (certificate || inDirectory) && !strings.ContainsAny(value, "\r\n") {
+		return nil, fmt.Errorf("%s=%s: %w", setting, value, failed.Err)
+	}
+	return nil, fmt.Errorf("%s: %w: want the name of a file; the value is not shown, as it may be the secret itself", setting, failed.Err)
+}
