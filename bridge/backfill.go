@@ -115,7 +115,7 @@ func streamIsThere(ctx context.Context, cfg Config, log *slog.Logger) error {
 	_, err = js.Stream(ctx, cfg.Stream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return &ConfigError{fmt.Errorf("there is no stream %s at %s: check NATS_URL and BRIDGE_STREAM; a bridge makes the stream when it first runs", cfg.Stream, js.Conn().ConnectedUrlRedacted())}
+		return &ConfigError{fmt.Errorf("there is no stream %s: check %s and BRIDGE_STREAM; a bridge makes the stream when it first runs", cfg.Stream, cfg.NATS.place())}
 	case errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("nobody answers for JetStream at %s: was the server started with it (nats-server -js)?", js.Conn().ConnectedUrlRedacted())
 	case err != nil:
@@ -199,7 +199,7 @@ func backfillConfig(cfg Config, opt BackfillOptions) (Config, error) {
 		if host == "" || net.ParseIP(host).IsUnspecified() {
 			host = "127.0.0.1"
 		}
-		cfg.NATS.URL = "nats://" + net.JoinHostPort(host, port)
+		cfg.NATS.URL, cfg.NATS.embedded = "nats://"+net.JoinHostPort(host, port), true
 	}
 	return cfg, nil
 }

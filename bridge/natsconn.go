@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -96,13 +97,25 @@ func explainNATS(cfg NATSConfig, err error) error {
 		// that ends, whichever is first. The latter is also what a server in mid-restart looks like, so it is retried.
 		return fmt.Errorf("%s refused the TLS handshake, check NATS_CERT and NATS_KEY: %w", cfg.URL, err)
 	case errors.As(err, &dns):
-		return fmt.Errorf("connect to NATS_URL=%s: %w", cfg.URL, dns)
+		return fmt.Errorf("connect to %s: %w", cfg.place(), dns)
 	case errors.Is(err, nats.ErrNoInfoReceived), errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("connect to NATS_URL=%s: is this a NATS server? %w", cfg.URL, err)
+		return fmt.Errorf("connect to %s: is this a NATS server? %w", cfg.place(), err)
+	case errors.Is(err, nats.ErrNoServers) && cfg.embedded:
+		return fmt.Errorf("connect to %s: nobody answers there; start the bridge, which has its own NATS server there, or set NATS_URL to another", cfg.place())
 	case errors.Is(err, nats.ErrNoServers):
-		return fmt.Errorf("connect to NATS_URL=%s: nobody answers there; is the server running, with JetStream?", cfg.URL)
+		return fmt.Errorf("connect to %s: nobody answers there; is the server running, with JetStream?", cfg.place())
+	case strings.HasPrefix(cfg.URL, "ws"): // what is wrong with the answer to the upgrade has no type
+		return fmt.Errorf("connect to %s: is this a NATS server's port for WebSocket? On its usual one write nats:// instead of ws://: %w", cfg.place(), err)
 	}
-	return fmt.Errorf("connect to NATS_URL=%s: %w", cfg.URL, err)
+	return fmt.Errorf("connect to %s: %w", cfg.place(), err)
+}
+
+// place is the setting that says where NATS is, with its value.
+func (c NATSConfig) place() string {
+	if c.embedded {
+		return "BRIDGE_NATS_ADDR=" + strings.TrimPrefix(c.URL, "nats://")
+	}
+	return "NATS_URL=" + c.URL
 }
 
 // dialJetStream opens a connection for those who only look into the stream, beside the publisher's. It is closed by its Conn. It gives

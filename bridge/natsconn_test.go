@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,40 @@ func TestDialNATSLogsIn(t *testing.T) {
 	}
 }
 
+// TestDialNATSByWebSocket: as NATS is reached through a proxy of HTTP, in the same way as the publisher does.
+func TestDialNATSByWebSocket(t *testing.T) {
+	cert, certFile, _ := certificate(t)
+	for _, tt := range []struct {
+		scheme string
+		server server.WebsocketOpts
+		client NATSConfig
+	}{
+		{"ws", server.WebsocketOpts{NoTLS: true}, NATSConfig{}},
+		{"wss", server.WebsocketOpts{TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}, NATSConfig{CA: certFile}},
+	} {
+		t.Run(tt.scheme, func(t *testing.T) {
+			tt.client.URL = tt.scheme + "://" + startWebSocket(t, tt.server)
+			js, err := dialJetStream(t.Context(), tt.client, newLimiter(quiet(t)).complain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer js.Conn().Close()
+			if err := js.Conn().FlushTimeout(patience); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// startWebSocket runs a server and returns the address of its WebSocket.
+func startWebSocket(t *testing.T, opts server.WebsocketOpts) string {
+	t.Helper()
+	opts.Host, opts.Port = "127.0.0.1", server.RANDOM_PORT
+	all := &server.Options{Websocket: opts}
+	startNATS(t, all)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(all.Websocket.Port))
+}
+
 // Every refusal names the setting that is wrong, and shows no secret.
 func TestDialNATSExplains(t *testing.T) {
 	t.Parallel()
@@ -162,6 +197,9 @@ func TestDialNATSExplains(t *testing.T) {
 		{"strange client certificate", NATSConfig{URL: mutual, CA: certFile, Cert: strangeCert, Key: strangeKey}, "NATS_CERT", false, false},
 		{"key of another certificate", NATSConfig{URL: mutual, CA: certFile, Cert: strangeCert, Key: keyFile}, "NATS_CERT", false, true},
 		{"nobody there", NATSConfig{URL: "nats://127.0.0.1:1"}, "nobody answers", false, false},
+		{"no WebSocket there", NATSConfig{URL: strings.Replace(open, "nats:", "ws:", 1)}, "write nats:// instead of ws://", false, false},
+		{"a WebSocket there", NATSConfig{URL: "nats://" + startWebSocket(t, server.WebsocketOpts{NoTLS: true})}, "is this a NATS server?", false, false},
+		{"nobody at the bridge's own", NATSConfig{URL: "nats://127.0.0.1:1", embedded: true}, "BRIDGE_NATS_ADDR=127.0.0.1:1: nobody answers there; start the bridge", false, false},
 		{"no such host", NATSConfig{URL: "nats://host.invalid:4222"}, "host.invalid", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

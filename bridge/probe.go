@@ -93,7 +93,7 @@ func (f *filler) see(ctx context.Context, w *work) (visible, delayed bool, err e
 	}
 	for page, err := range f.bars(ctx, r, from, to) {
 		if err != nil {
-			return false, false, err
+			return false, false, fmt.Errorf("test request: %w", errors.Unwrap(err)) // without the ticker, for which nobody need have asked
 		}
 		visible, delayed = len(page.Bars) > 0, page.Delayed
 		break

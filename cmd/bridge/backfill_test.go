@@ -255,11 +255,11 @@ func TestBackfillThatCannotBe(t *testing.T) {
 		{"no tickers in the stream", nil, []string{"backfill", "-from", p.from, "-to", p.to}, 1, []string{"no ticker is known", "the stream has none"}},
 		{"no key", map[string]string{"POLYGON_API_KEY": ""}, p.backfill(), 2, []string{"POLYGON_API_KEY is not set"}},
 		{"wrong key", map[string]string{"POLYGON_API_KEY": "wr0ng-key"}, p.backfill(), 2, []string{"key refused", "Unknown API Key", "check POLYGON_API_KEY", "POLYGON_API_KEY_FILE"}},
-		{"no REST there", map[string]string{"POLYGON_REST_URL": "http://" + freeAddr(t)}, p.backfill(), 1, []string{"connection refused", "POLYGON_REST_URL"}},
+		{"no REST there", map[string]string{"POLYGON_REST_URL": "http://" + freeAddr(t)}, p.backfill(), 1, []string{"test request", "connection refused", "POLYGON_REST_URL"}},
 		{"REST URL is none", map[string]string{"POLYGON_REST_URL": "api.massive.com"}, p.backfill(), 2, []string{"POLYGON_REST_URL"}},
 		{"no NATS there", map[string]string{"NATS_URL": "nats://" + freeAddr(t)}, p.backfill(), 1, []string{"NATS_URL", "nobody answers"}},
-		{"no bridge's own NATS there", map[string]string{"NATS_URL": "", "BRIDGE_NATS_ADDR": freeAddr(t)}, p.backfill(), 1, []string{"nobody answers"}},
-		{"no stream", map[string]string{"NATS_URL": elsewhere}, p.backfill(), 2, []string{"no stream STOCKS", "BRIDGE_STREAM"}},
+		{"no bridge's own NATS there", map[string]string{"NATS_URL": "", "BRIDGE_NATS_ADDR": freeAddr(t)}, p.backfill(), 1, []string{"BRIDGE_NATS_ADDR=127.0.0.1:", "nobody answers", "start the bridge"}},
+		{"no stream", map[string]string{"NATS_URL": elsewhere}, p.backfill(), 2, []string{"no stream STOCKS", elsewhere, "BRIDGE_STREAM"}},
 		{"no JetStream", map[string]string{"NATS_URL": noJetStream}, p.backfill(), 1, []string{"JetStream", noJetStream}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -91,7 +91,7 @@ func TestBackfillOnTerminal(t *testing.T) {
 	}{
 		{"Ctrl-C", []polygontest.RESTFault{{}, silent, silent}, `0 of 2 tickers, 0 bars`, "\x03", 1,
 			[]string{"] looking into the stream\x1b[K", "bridge: stopped before the end, with 0 of 2 tickers asked for; the same command goes on with the rest\r\n"}},
-		{"to the end", []polygontest.RESTFault{polygontest.RESTBroken(503)}, `waiting: aggregates of AAPL: HTTP `, "", 0,
+		{"to the end", []polygontest.RESTFault{polygontest.RESTBroken(503)}, `waiting: test request: HTTP status 503 `, "", 0,
 			[]string{"\r[========================] 2 of 2 tickers, 100 bars\x1b[K\r\n100 bars found,"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
