@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,21 @@ func TestQueueRefusesWhenFull(t *testing.T) {
 	q.Ack(1, spool.Mark{})
 	if err := q.Append(0, []byte("123456"), time.Now()); err != nil {
 		t.Errorf("after an ack there is room: %v", err)
+	}
+}
+
+// TestQueueInMemoryIsSaid: at the start, and by a word that does not speak of a disk when it is full.
+func TestQueueInMemoryIsSaid(t *testing.T) {
+	log := shownOnFailure(t)
+	q, err := openQueue(Config{QueueMaxBytes: 1}, nil, logTo(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := log.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "dies with the process") || !strings.Contains(text, "BRIDGE_DATA_DIR") {
+		t.Errorf("got %q, want a warning with the remedy", text)
+	}
+	if err := q.Append(kindFrame, []byte("[]"), time.Now()); err == nil || err.Error() != "queue full" {
+		t.Errorf("got %v, want queue full", err)
 	}
 }
 

@@ -45,6 +45,7 @@ const (
 // openQueue opens the queue of the market in the data directory, or makes one in memory.
 func openQueue(cfg Config, m *metrics, log *slog.Logger) (queue, error) {
 	if cfg.DataDir == "" {
+		log.Warn("queue is in memory, and what is in it dies with the process; set BRIDGE_DATA_DIR for one on disk")
 		return newMemory(cfg.QueueMaxBytes), nil
 	}
 	// Each market has its own: what a record holds can be told by the market's channels only.

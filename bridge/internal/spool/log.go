@@ -14,7 +14,7 @@ import (
 var (
 	// ErrFull is returned by Append when what is not acknowledged has reached Options.MaxBytes, or what waits
 	// for a disk that takes nothing has reached Options.MemoryBytes. What is older stays.
-	ErrFull = errors.New("spool full")
+	ErrFull = errors.New("queue full")
 	// ErrClosed is returned by Append after Close.
 	ErrClosed = errors.New("spool closed")
 
