@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"os/exec"
@@ -41,6 +42,8 @@ func TestDemoWhoseReaderLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +51,8 @@ func TestDemoWhoseReaderLeaves(t *testing.T) {
 		t.Error(err)
 	}
 	_ = out.Close()
-	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 {
-		t.Errorf("got %v, want exit code 1", err)
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || errs.Len() > 0 {
+		t.Errorf("got %v, %q; want exit code 1 and not a word", err, &errs)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -26,8 +27,15 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)   // a second signal kills at once
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP) // the shell and the terminal that it closes with both send one
+		stop()                        // another second signal kills at once
+	})
 	signal.Ignore(syscall.SIGPIPE) // who no longer reads the output does not end the feed; the demo sees an error, and tidies up
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -54,7 +62,7 @@ func commands() []command {
 // find returns the command of that name, or a *usageError.
 func find(name string) (command, error) {
 	var names []string
-	for _, c := range commands() {
+	for _, c := range commands()[1:] { // the first has no name
 		if c.name == name {
 			return c, nil
 		}
@@ -85,17 +93,18 @@ func (e *usageError) Error() string { return e.text }
 // run runs the command that args name and returns the exit code: 0 done, 1 gave up, 2 a wrong command line, a
 // wrong setting or a refused key.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	name := ""
+	c, err := commands()[0], error(nil)
 	if len(args) > 0 {
-		name, args = args[0], args[1:]
+		name := args[0]
+		switch name {
+		case "-h", "-help", "--help":
+			name = "help"
+		case "-v", "-version", "--version":
+			name = "version"
+		}
+		c, err = find(name)
+		args = args[1:]
 	}
-	switch name {
-	case "-h", "-help", "--help":
-		name = "help"
-	case "-v", "-version", "--version":
-		name = "version"
-	}
-	c, err := find(name)
 	if err == nil {
 		err = c.run(ctx, args, stdout, stderr)
 	}
@@ -105,8 +114,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	code := bridge.ExitCode(err)
-	if _, logged := errors.AsType[*loggedError](err); code != 0 && !logged {
+	if _, logged := errors.AsType[*loggedError](err); code != 0 && !logged && !readerLeft(err) {
 		fmt.Fprintf(stderr, "bridge: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nbridge: "))
 	}
 	return code
+}
+
+// readerLeft reports whether the one who read the output has had enough of it, as head has.
+func readerLeft(err error) bool {
+	write, ok := errors.AsType[*fs.PathError](err) // of a file: a connection that breaks has another type
+	return ok && errors.Is(write, syscall.EPIPE)
 }

@@ -82,6 +82,17 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// next has await wait for something else, of which nothing was written yet.
+func (o *output) next(want string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.want = regexp.MustCompile(want)
+	select {
+	case <-o.seen: // the last one, again
+	default:
+	}
+}
+
 func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -151,6 +162,9 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"simulate", "-addr", "junk"}, `-addr "junk": want host:port`},
 		{[]string{"simulate", "-addr", "127.0.0.1:99999"}, `-addr "127.0.0.1:99999": want host:port`},
 		{[]string{"simulate", "-addr", ""}, `-addr "": want host:port`},
+		{[]string{"", "foo"}, `no command ""`},
+		{[]string{""}, `no command ""`},
+		{[]string{"help", ""}, `no command ""`},
 		{[]string{"simulate", ":8765"}, "what is :8765?"},
 	} {
 		code, stdout, stderr := callContext(ctx, tt.args...)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,6 +77,78 @@ func (term *terminal) run(t *testing.T, args ...string) (wait func() int) {
 		<-term.done
 		return cmd.ProcessState.ExitCode()
 	}
+}
+
+// TestDemoOnClosedTerminal: whoever closes the window has ended the demo, which tidies up.
+func TestDemoOnClosedTerminal(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	term := newTerminal(t, 80, `Ctrl-C ends it`)
+	wait := term.run(t, "demo", "-symbols", "5")
+	await(t, term.shown)
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Fatalf("got %v, %v, want the demo's directory", left, err)
+	}
+	if err := term.person.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wait()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestHangup: a terminal that closes says so more than once, and the bridge drains all the same, for as long as it may.
+func TestHangup(t *testing.T) {
+	simulated := newOutput(`on (ws://\S+)\n`)
+	background(t, simulated, newOutput(`$^`), "simulate", "-addr", "127.0.0.1:0", "-rate", "0")
+	cmd, log := startBridge(t, `"records":([2-9]|\d\d)`, []string{
+		"POLYGON_URL=" + await(t, simulated)[1], "NATS_URL=nats://" + freeAddr(t), "BRIDGE_DRAIN_TIMEOUT=2s",
+	}, os.Args[0])
+	hangUp := func() {
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Error(err)
+		}
+	}
+	log.next("stopping")
+	hangUp()
+	await(t, log)
+	hangUp()
+	if err := cmd.Wait(); err != nil || !strings.Contains(log.String(), "stopped with frames that are not in the stream") {
+		t.Errorf("got %v, want exit code 0 and an end in order, after the drain", err)
+	}
+}
+
+// TestNohup: what was told not to hear of its terminal's end does not.
+func TestNohup(t *testing.T) {
+	cmd, _ := startBridge(t, "bridge started", []string{"POLYGON_URL=ws://" + freeAddr(t) + "/stocks", "BRIDGE_NATS_ADDR=127.0.0.1:0"}, "nohup", os.Args[0])
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "\nSigIgn:\t")
+	mask, _, _ := strings.Cut(after, "\n")
+	if ignored, err := strconv.ParseUint(mask, 16, 64); err != nil || ignored&(1<<(syscall.SIGHUP-1)) == 0 {
+		t.Errorf("SIGHUP is not ignored: %q, %v", mask, err)
+	}
+}
+
+// startBridge starts a bridge in a process of its own and waits for a line of its log. It is killed when the test ends.
+func startBridge(t *testing.T, want string, env []string, args ...string) (*exec.Cmd, *output) {
+	t.Helper()
+	log := newOutput(want)
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	cmd.Env = append(env, mainVar+"=1", "POLYGON_API_KEY=k", "BRIDGE_HTTP_ADDR=off", "BRIDGE_DATA_DIR="+t.TempDir())
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	await(t, log)
+	return cmd, log
 }
 
 // On a terminal a bar grows, Ctrl-C ends it with how to go on, a warning does not get into the bar's line, and no line is too long.
