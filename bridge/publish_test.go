@@ -383,16 +383,19 @@ func TestLostAcknowledgedMessagesAreSentAgain(t *testing.T) {
 // storeOthers stores messages in the stream that are not of the feed.
 func storeOthers(t *testing.T, url string, n int) {
 	t.Helper()
+	eventually(t, "the stream is for others, too", func() error {
+		return askOnce(t, url, func(ctx context.Context, js jetstream.JetStream) error {
+			stream, err := js.Stream(ctx, "STOCKS")
+			if err != nil {
+				return err
+			}
+			cfg := stream.CachedInfo().Config
+			cfg.Subjects = []string{"stocks.>", "others.>"}
+			_, err = js.UpdateStream(ctx, cfg)
+			return err
+		})
+	})
 	js := connect(t, url)
-	stream, err := js.Stream(t.Context(), "STOCKS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := stream.CachedInfo().Config
-	cfg.Subjects = []string{"stocks.>", "others.>"}
-	if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
 	for range n {
 		if _, err := js.PublishAsync("others.X", nil); err != nil {
 			t.Fatal(err)
