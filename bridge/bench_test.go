@@ -97,6 +97,7 @@ func benchBridge(b *testing.B, frames [][]byte, perFrame int, settings ...string
 	if err := srv.WaitSubscribed(b.Context()); err != nil {
 		b.Fatal(err)
 	}
+	p.says("nats connected") // the alternative makes its stream beforehand, too
 	js := connect(b, s.url)
 	cpuBefore, began := cpuSeconds(b, p.cmd.Process.Pid), time.Now()
 	sent, known := 0, 0
