@@ -61,6 +61,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	defer releaseQueue(q, log)
 	m.watchQueue(q)
+	ready.watch(q, m)
 
 	b := newFillQueue()
 	m.watchBackfill(b)
@@ -70,7 +71,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	log.Info("bridge started", "url", cfg.FeedURL, "channel", strings.Join(cfg.Subscribe, ","), "stream", cfg.Stream)
 	if strings.Contains(cfg.FeedURL, "//delayed.") {
-		log.Info("feed is 15 minutes delayed, as every plan may use it; for real time set POLYGON_URL to url", "url", "wss://socket.massive.com/"+string(cfg.Market))
+		log.Info("feed is 15 minutes delayed, as every plan may use it; with a real-time plan set POLYGON_URL=wss://socket.massive.com/" + string(cfg.Market))
 	}
 	if odd := lowerCase(cfg.Subscribe); len(odd) > 0 {
 		log.Warn("tickers in lower case: the vendor has none such, and the feed confirms what it never sends", "channel", strings.Join(odd, ","))
@@ -98,7 +99,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	case cfg.DataDir != "":
 		log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "records", records, "bytes", bytes, "err", err)
 	default:
-		log.Error("stopped with frames that are not in the stream", "records", records, "bytes", bytes, "err", err)
+		log.Error("stopped, and frames are lost: they were in memory, and not in the stream yet", "records", records, "bytes", bytes, "err", err)
 	}
 	if errors.Is(err, errDrainTimeout) || ctx.Err() != nil && errors.Is(err, lease.ErrLost) {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"bridge/bridge/internal/spool"
 	"bridge/polygon"
 )
 
@@ -51,6 +52,7 @@ type feed struct {
 	ready   *readiness
 	client  *http.Client // for the upgrade; nil: the default
 	valid   func() bool  // whether it may dial at this moment; nil: always
+	took    bool         // it begins a turn after that of another process
 	frames  int          // read in this session
 	total   int          // read since the start
 
@@ -62,6 +64,9 @@ type feed struct {
 // run keeps a session going until ctx ends or it may not dial any more, which is success, or the feed refuses the key.
 func (f *feed) run(ctx context.Context) error {
 	f.away = &interruption{reason: reasonRestart}
+	if f.took {
+		f.away.reason = reasonTakeover
+	}
 	for failures := 0; ; failures++ {
 		if f.valid != nil && !f.valid() { // a process that was frozen wakes in the wait below
 			return nil
@@ -86,7 +91,12 @@ func (f *feed) run(ctx context.Context) error {
 			wait = cooldown/2 + jitter(cooldown) // 60 to 90 s: never less than the cooldown
 		}
 		f.metrics.enter(StateWaiting)
-		f.log.Warn("session ended", "frames", f.frames, "wait", wait.Round(time.Millisecond), "err", explainSession(err))
+		wait = wait.Round(time.Millisecond)
+		if endReason(err) == "dial" {
+			f.log.Warn("feed not reached", "wait", wait, "err", explainSession(err))
+		} else {
+			f.log.Warn("session ended", "frames", f.frames, "wait", wait, "err", explainSession(err))
+		}
 		if !sleep(ctx, wait) {
 			return nil
 		}
@@ -153,9 +163,17 @@ func (f *feed) deliver(frame []byte) {
 	} else {
 		f.refused()
 		f.metrics.dropped("queue_full")
-		f.limited.Error("queue_full", "frame lost: the queue is full, see BRIDGE_QUEUE_MAX_BYTES", "err", err, "bytes", len(frame))
+		f.limited.Error("queue_full", "frames are being lost: the queue is full", "setting", f.bound(err), "err", err)
 	}
 	f.metrics.framesReceived.Inc() // last, so that what is counted is in the queue
+}
+
+// bound is the setting that made the queue refuse a frame.
+func (f *feed) bound(err error) string {
+	if f.cfg.DataDir != "" && err == spool.ErrFull { // what it wraps has to do with the memory that stands in for the disk
+		return "BRIDGE_SPOOL_MAX_BYTES"
+	}
+	return "BRIDGE_QUEUE_MAX_BYTES"
 }
 
 // report names the parameters that the feed does not serve.

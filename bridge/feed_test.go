@@ -39,6 +39,11 @@ func newTestFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) *fe
 func startFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) (*feed, <-chan error) {
 	t.Helper()
 	f := newTestFeed(t, srv, subscribe...)
+	return f, runFeed(t, srv, f)
+}
+
+func runFeed(t *testing.T, srv *polygontest.Server, f *feed) <-chan error {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f.run(ctx) }()
@@ -47,7 +52,7 @@ func startFeed(t *testing.T, srv *polygontest.Server, subscribe ...string) (*fee
 		srv.Close()
 		synctest.Wait()
 	})
-	return f, done
+	return done
 }
 
 // TestFeedComesBack: however a session ends, the next one subscribes again, after a wait that fits.

@@ -35,7 +35,8 @@ const (
 
 // Reasons of gaps, beside those for which sessions end (see endReason).
 const (
-	reasonRestart     = "restart"     // the bridge was not there, or was not the active one
+	reasonRestart     = "restart"     // the bridge was not there, or nobody was the active one
+	reasonTakeover    = "takeover"    // another process was the active one, and is not any more
 	reasonSubscribing = "subscribing" // data came while parts of the subscription were not confirmed yet
 	reasonQueueFull   = "queue_full"  // frames were refused by the queue
 	reasonByHand      = "by_hand"     // somebody wants this time to be filled; it is not recorded

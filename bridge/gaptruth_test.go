@@ -27,7 +27,7 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 		if w.tight { // takes and refuses by turns
 			break
 		}
-		if ofMarket(g) || g.Reason == reasonRestart && (w.forgot || w.pair) {
+		if ofMarket(g) || ofStart(g) && (w.forgot || w.pair) {
 			// It may begin long before: when what is stored came is not known any more, or only to the other bridge. That tells the time
 			// by its bars, and the market of a schedule has its own.
 			continue
@@ -48,6 +48,9 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 	}
 	w.t.Logf("%d gaps", len(gaps))
 }
+
+// ofStart reports whether a gap was found when a process began to feed.
+func ofStart(g gap) bool { return g.Reason == reasonRestart || g.Reason == reasonTakeover }
 
 // missable is an event of the tape that may have been missed.
 type missable struct {

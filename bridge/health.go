@@ -15,19 +15,29 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readiness is whether the bridge can do its job: it streams, and NATS and the stream can be reached, or it stands by and
-// sees the lease. A feed that is silent is no fault, since a closed market sends nothing for hours. Any goroutine may use it.
+// readiness is whether the bridge can do its job: it streams, NATS can be reached, and the stream takes what is read; or it stands by
+// and sees the lease. A feed that is silent is no fault, since a closed market sends nothing for hours. Any goroutine may use it.
 type readiness struct {
 	streaming atomic.Bool
 	natsUp    atomic.Bool
 	standing  atomic.Bool // by, while another bridge is active
 	leaseSeen atomic.Bool
+	stuck     atomic.Pointer[func() time.Duration] // nil: there is no queue yet
 }
 
 func (r *readiness) feed(streaming bool) { r.streaming.Store(streaming) }
 func (r *readiness) nats(up bool)        { r.natsUp.Store(up) }
 func (r *readiness) standby(by bool)     { r.standing.Store(by) }
 func (r *readiness) lease(seen bool)     { r.leaseSeen.Store(seen) }
+
+// watch makes it known when the stream takes nothing, for any reason, while something waits in the queue.
+func (r *readiness) watch(q queue, m *metrics) {
+	stuck := func() time.Duration {
+		_, _, oldest := q.Depth()
+		return min(oldest, time.Since(time.Unix(0, m.lastStored.Load())))
+	}
+	r.stuck.Store(&stuck)
+}
 
 // missing lists what keeps the bridge from its job, one sentence each.
 func (r *readiness) missing() (all []string) {
@@ -42,6 +52,11 @@ func (r *readiness) missing() (all []string) {
 	}
 	if !r.natsUp.Load() {
 		all = append(all, "NATS or the stream cannot be reached: what is read waits in the queue")
+	}
+	if stuck := r.stuck.Load(); stuck != nil {
+		if wait := (*stuck)(); wait > stallTimeout {
+			all = append(all, fmt.Sprintf("nothing was stored for %s: what is read waits in the queue", wait.Round(time.Second)))
+		}
 	}
 	return all
 }

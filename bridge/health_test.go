@@ -8,7 +8,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"bridge/bridge/internal/spool"
 	"bridge/polygon"
 )
 
@@ -68,6 +71,34 @@ func TestReadyWhenStreamingAndConnected(t *testing.T) {
 			t.Errorf("healthz: got %d, want 200 whatever is missing", status)
 		}
 	}
+}
+
+// TestNotReadyWhileNothingIsStored: a stream that refuses everything is seen, in a bridge that reaches it. One that catches up is ready.
+func TestNotReadyWhileNothingIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, m, ready := newMemory(1<<20), newMetrics(nil, polygon.Stocks), &readiness{}
+		ready.feed(true)
+		ready.nats(true)
+		ready.watch(q, m)
+		check := func(name string, want bool) {
+			t.Helper()
+			if missing := ready.missing(); (len(missing) == 0) != want {
+				t.Errorf("%s: missing: %v", name, missing)
+			}
+		}
+		read := time.Now()
+		put(t, q, kindFrame, []byte("[]"))
+		<-time.After(stallTimeout)
+		check("waits for a moment", true)
+		<-time.After(time.Millisecond)
+		check("waits", false)
+		m.stored(&message{record: &loaded{at: read}}, false, read, time.Now())
+		check("catches up", true)
+		<-time.After(time.Hour)
+		check("waits again", false)
+		q.Ack(1, spool.Mark{})
+		check("nothing to store", true)
+	})
 }
 
 func TestMetricsAreServed(t *testing.T) {

@@ -11,6 +11,7 @@ type interruption struct {
 	reason string
 	from   time.Time // zero: not known, as after a start; the publisher finds out
 	again  time.Time // of the first frame since the queue last refused one; zero: there was none yet
+	lost   int       // frames that the queue has refused
 }
 
 const (
@@ -59,6 +60,9 @@ func (f *feed) resumed(now time.Time) error {
 	if err := f.queue.Append(kindGap, g.encode(), now); err != nil {
 		return err
 	}
+	if a.lost > 0 {
+		f.log.Warn("frames were lost: the queue was full", "frames", a.lost, "from", g.From, "to", g.To)
+	}
 	f.away, f.lastGap = nil, now
 	return nil
 }
@@ -80,6 +84,7 @@ func (f *feed) refused() {
 		}
 	}
 	f.away.again = time.Time{}
+	f.away.lost++
 }
 
 // subscribed notes that the whole subscription is answered. If that took longer than what is asked for after a gap, the

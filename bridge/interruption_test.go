@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bridge/polygon"
 	"bridge/polygon/polygontest"
 
 	"github.com/coder/websocket"
@@ -107,9 +108,13 @@ func TestSilenceIsNoGap(t *testing.T) {
 
 // TestFullQueueIsAGap: from the last frame that the queue took to the first one that it takes again.
 func TestFullQueueIsAGap(t *testing.T) {
+	log := shownOnFailure(t)
 	synctest.Test(t, func(t *testing.T) {
 		srv := polygontest.NewUnstartedServer(polygontest.Config{})
-		f, _ := startFeed(t, srv, "A.*")
+		f := newTestFeed(t, srv, "A.*")
+		f.log = logTo(log)
+		f.limited = newLimiter(f.log)
+		runFeed(t, srv, f)
 		if err := srv.WaitSubscribed(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +135,35 @@ func TestFullQueueIsAGap(t *testing.T) {
 		if g := gaps[1]; g.Reason != reasonQueueFull || !g.From.Equal(lastKept) || !g.To.Equal(again) {
 			t.Errorf("got %+v, want a full queue from %v to %v", g, lastKept.UTC(), again.UTC())
 		}
+		if got := log.String(); strings.Count(got, "frames are being lost") != 1 || strings.Count(got, "were lost") != 1 || !strings.Contains(got, "frames=4 ") {
+			t.Errorf("got %s\nwant one line at the begin, and one at the end that counts 4 frames", got)
+		}
 	})
+}
+
+// TestFullQueueNamesItsSetting: that which bounds it.
+func TestFullQueueNamesItsSetting(t *testing.T) {
+	for _, tt := range []struct {
+		cfg  Config // of the room
+		want string
+	}{
+		{Config{QueueMaxBytes: 5}, "BRIDGE_QUEUE_MAX_BYTES"},
+		{Config{QueueMaxBytes: 5, SpoolMaxBytes: 1 << 30, DataDir: t.TempDir()}, "BRIDGE_QUEUE_MAX_BYTES"},
+		{Config{QueueMaxBytes: 1 << 20, SpoolMaxBytes: 5, DataDir: t.TempDir()}, "BRIDGE_SPOOL_MAX_BYTES"},
+	} {
+		q, err := openQueue(tt.cfg, newMetrics(nil, polygon.Stocks), quiet(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = q.Append(kindFrame, []byte("a frame"), time.Now())
+		if got := (&feed{cfg: tt.cfg}).bound(err); err == nil || got != tt.want {
+			t.Errorf("%v: got %s, want %s", err, got, tt.want)
+		}
+		q.Close()
+		if err := q.Release(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // What sendInto may leave in the queue.

@@ -26,12 +26,12 @@ func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// legible writes durations as people do, where JSON would have nanoseconds, and leaves out an error that there is not.
+// legible writes durations as people do, where JSON would have nanoseconds, and leaves out an error or a time that there is not.
 func legible(_ []string, a slog.Attr) slog.Attr {
 	switch {
 	case a.Value.Kind() == slog.KindDuration:
 		a.Value = slog.StringValue(a.Value.Duration().String())
-	case a.Value.Any() == nil:
+	case a.Value.Any() == nil, a.Value.Kind() == slog.KindTime && a.Value.Time().IsZero():
 		return slog.Attr{}
 	}
 	return a

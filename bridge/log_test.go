@@ -46,13 +46,13 @@ func TestLimiterLogsOnceAMinuteAndCounts(t *testing.T) {
 	})
 }
 
-// A person reads waits in either format, and no error where there was none.
+// A person reads waits in either format, and no error or time where there was none.
 func TestLogIsLegible(t *testing.T) {
 	for format, want := range map[string]string{FormatJSON: `"wait":"1.25s","err":"EOF"}`, FormatText: "wait=1.25s err=EOF"} {
 		var out bytes.Buffer
 		var none error
-		NewLogger(&out, slog.LevelInfo, format).Info("m", "err", none, "wait", 1250*time.Millisecond, "err", io.EOF)
-		if got := out.String(); !strings.HasSuffix(got, want+"\n") || strings.Contains(got, "nil") || strings.Contains(got, "null") {
+		NewLogger(&out, slog.LevelInfo, format).Info("m", "err", none, "from", time.Time{}, "wait", 1250*time.Millisecond, "err", io.EOF)
+		if got := out.String(); !strings.HasSuffix(got, want+"\n") || strings.Contains(got, "nil") || strings.Contains(got, "null") || strings.Contains(got, "from") {
 			t.Errorf("%s: got %q, want %s in it and no error but that", format, got, want)
 		}
 	}

@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"bridge/bridge/internal/spool"
@@ -31,6 +32,7 @@ type metrics struct {
 	revisions       prometheus.Counter
 	deadLettersLost prometheus.Counter
 	backfilled      prometheus.Counter
+	lastStored      atomic.Int64 // when the stream last took a message, Unix ns
 	publishAck      *histogram
 	delivery        *histogram
 	eventLag        *histogram
@@ -65,7 +67,7 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 	m.backfilled = m.counter("bridge_backfill_bars_total", "Bars from REST that the stream stored; they are among the published messages.")
 	m.subscriptions = m.gauges("bridge_subscriptions", "Parameters of POLYGON_SUBSCRIBE by what the feed answered.", "outcome")
 	m.continuityBreaks = m.counter("bridge_continuity_breaks_total",
-		"Bars whose accumulated volume does not follow from the symbol's bar before: a hint at missed bars or late trades, no proof.")
+		"Bars whose accumulated volume does not follow from the symbol's bar before. Late trades do that all day; many at once hint at missed bars.")
 	m.countEvents(market)
 
 	m.published = m.counter("bridge_messages_published_total", "Messages that the stream stored, dead letters included.")
@@ -83,7 +85,7 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 	for _, state := range []gapState{gapFilled, gapPartly, gapUnfilled} {
 		m.gapSeconds.WithLabelValues(string(state))
 	}
-	for _, reason := range []string{reasonRestart, reasonSubscribing, reasonQueueFull, reasonDamaged, "disconnected", "silent", "max_connections"} {
+	for _, reason := range []string{reasonRestart, reasonTakeover, reasonSubscribing, reasonQueueFull, reasonDamaged, "disconnected", "silent", "max_connections"} {
 		m.gaps.WithLabelValues(reason)
 	}
 	for _, reason := range []string{"dial", "disconnected", "silent", "max_connections", "not_entitled", "auth_timeout"} {

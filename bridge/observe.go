@@ -17,6 +17,7 @@ func (m *metrics) received(events []polygon.Event) {
 
 // stored counts and times a message that the stream has.
 func (m *metrics) stored(msg *message, duplicate bool, sent, now time.Time) {
+	m.lastStored.Store(now.UnixNano())
 	m.publishAck.observe(now.Sub(sent))
 	if !msg.rest {
 		m.delivery.observe(now.Sub(msg.record.at))

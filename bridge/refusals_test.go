@@ -48,7 +48,7 @@ func (w *world) knows(g gap, e missable) bool {
 		return false
 	case ofMarket(g): // it begins with what was read last, and the market of a schedule is quicker
 		return true
-	case w.secured(e) && g.Reason != reasonRestart:
+	case w.secured(e) && !ofStart(g):
 		return !g.From.After(w.readBy[e.Session][e.Frame-1])
 	}
 	return e.isOf(g)

@@ -29,6 +29,9 @@ func (d *daemon) takeTurns(ctx context.Context) error {
 		Logger:   d.log,
 		Notify: func(s lease.Status) {
 			d.ready.lease(s.Err == nil)
+			if s.Role == lease.RoleStandby && s.Err == nil { // then another one has it
+				d.feed.took = true
+			}
 		},
 		Explain: explainStream,
 		Fatal:   isBadBucket,
@@ -49,7 +52,9 @@ func (d *daemon) takeTurn(ctx context.Context, l *lease.Lease) error {
 	}()
 	d.feed.valid = l.Valid
 	d.publisher.begin(l.Valid)
-	return d.work(ctx, l.Held())
+	err := d.work(ctx, l.Held())
+	d.feed.took = false
+	return err
 }
 
 // warnOfHolder warns a bridge on its own of others that take turns: it does not ask for their lease, and dials as well. Nothing is
@@ -65,7 +70,7 @@ func (d *daemon) warnOfHolder(ctx context.Context) {
 	}
 	defer js.Conn().Close()
 	if holder := lease.HolderOf(ctx, js, leaseBucket, d.cfg.Stream); holder != "" {
-		d.log.Warn("another bridge has the lease of this stream, and with one key each ends the other's session: set BRIDGE_STANDBY=true for this one, too", "holder", holder)
+		d.log.Warn("another bridge has the lease of this stream, or was killed a moment ago; with one key each ends the other's session: set BRIDGE_STANDBY=true for this one, too", "holder", holder)
 	}
 }
 

@@ -114,6 +114,7 @@ func TestTakeOver(t *testing.T) {
 			p.streams(p.b)
 			t.Logf("taken over after %v", time.Since(began))
 			p.send(50)
+			p.b.says("reason=takeover")
 			p.restart(p.a)
 			tt.end(p.b)
 			p.streams(p.a)

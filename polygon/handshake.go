@@ -128,23 +128,40 @@ func (c *Conn) authenticate(ctx context.Context, key string) error {
 // frame is the error of the next read.
 func (c *Conn) awaitStatus(ctx context.Context, want string, said map[string]bool) error {
 	deadline := time.Now().Add(answerTimeout)
+	var other *StatusError // what it has said last in place of it
 	for !said[want] {
 		frame, err := c.readUntil(ctx, deadline)
-		if errors.Is(err, errDeadline) {
-			return fmt.Errorf("await %s: no answer in %s: %w", want, answerTimeout, ErrSilent)
-		}
-		if _, refused := errors.AsType[*StatusError](err); refused {
+		_, refused := errors.AsType[*StatusError](err)
+		switch {
+		case err == nil:
+		case refused:
 			return err // the feed's own words need no others
-		}
-		if err != nil {
+		case errors.Is(err, errDeadline) && other == nil:
+			return fmt.Errorf("await %s: no answer in %s: %w", want, answerTimeout, ErrSilent)
+		case errors.Is(err, errDeadline):
+			return fmt.Errorf("await %s: no answer in %s, and %w", want, answerTimeout, other)
+		case other != nil:
+			return fmt.Errorf("await %s: %w, and %w", want, err, other)
+		default:
 			return fmt.Errorf("await %s: %w", want, err)
 		}
 		c.statuses(frame, func(s Status) {
-			said[s.Status] = true
+			if said[s.Status] = true; s.Status != "connected" {
+				other = &StatusError{shortened(s.Status), shortened(s.Message)}
+			}
 			c.note(s)
 		})
 	}
 	return nil
+}
+
+// shortened bounds a text for a log.
+func shortened(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // send writes one action. Outbound messages are single objects; only inbound frames are arrays.

@@ -89,6 +89,28 @@ func TestDialGivesUpOnSilence(t *testing.T) {
 	}
 }
 
+// TestDialSaysWhatTheFeedSaid: of a status that nobody knows, whether the feed goes on to say nothing or hangs up.
+func TestDialSaysWhatTheFeedSaid(t *testing.T) {
+	for name, then := range map[string]func(*peer){"silent": (*peer).wait, "hangs up": (*peer).drop} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, err := Dial(t.Context(), "ws://feed/stocks", DialOptions{Key: testKey, HTTPClient: pipe(t, nil, func(p *peer) {
+					p.send(connected)
+					p.receive()
+					p.send(`[{"ev":"status","status":"account_suspended","message":"pay for ` + testKey + strings.Repeat(" please", 1000) + `"}]`)
+					then(p)
+				})})
+				if err == nil || !strings.Contains(err.Error(), `account_suspended: "pay for REDACTED please`) || len(err.Error()) > 500 {
+					t.Errorf("got %v, want the status and the begin of its message", err)
+				}
+				if errors.Is(err, ErrSilent) {
+					t.Errorf("got %v, which was not silent", err)
+				}
+			})
+		})
+	}
+}
+
 func TestDialEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("asked to stop")
