@@ -20,7 +20,6 @@ const (
 // is in mid-change, and the queue holds.
 func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error {
 	p.queue.Hold(true)
-	unanswered := 0 // connections one after the other that ended without an ack
 	for failures := 0; ; failures++ {
 		began := time.Now()
 		err := p.connection(ctx, cfg, ready)
@@ -36,16 +35,12 @@ func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error
 		if time.Since(began) > longestNATSWait { // it lived for longer than any wait, so what ended it is new
 			failures = 0
 		}
-		if unanswered++; !errors.Is(err, errAckTimeout) {
-			unanswered = 0
-		}
-		if unanswered > 1 && p.server != nil {
+		if p.server != nil && p.server.Failed() {
 			revived, err := p.server.Revive()
 			if err != nil {
 				return err
 			}
 			p.log.Warn("embedded nats stores nothing", "revived", revived)
-			unanswered = 0
 		}
 		wait := backoff(failures, longestNATSWait)
 		records, _, _ := p.queue.Depth()

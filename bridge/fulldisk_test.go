@@ -1,12 +1,15 @@
 package bridge
 
 import (
+	"errors"
 	"math"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
 
+	"bridge/bridge/internal/natsd"
 	"bridge/polygon/polygontest"
 )
 
@@ -39,6 +42,40 @@ func TestOwnServerAfterFullDisk(t *testing.T) {
 	stored(t, url, tp.events())
 	tp.check(t, url)
 	b.stop()
+}
+
+// TestOwnServerThatStoresGoesOn: acks that do not come in time, now and then, are no reason to start the bridge's own NATS server anew.
+func TestOwnServerThatStoresGoesOn(t *testing.T) {
+	t.Parallel()
+	server, err := natsd.Start(natsd.Options{Addr: "127.0.0.1:0", StoreDir: t.TempDir(), Logger: quiet(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	px := newProxy(t, server.ClientURL())
+	d := newDelivery(t, testConfig(px.url()))
+	d.p.server = server
+	d.start()
+	tp := newTape(27)
+	for range 2 {
+		d.append(tp, 10, 20)
+		d.settled(0)
+		retried := d.p.metrics.retries()
+		px.set(linkDeaf)
+		d.append(tp, 10, 20)
+		eventually(t, "an ack times out", func() error {
+			if d.p.metrics.retries() == retried {
+				return errors.New("no retry")
+			}
+			return nil
+		})
+		px.set(linkOpen)
+	}
+	d.finish()
+	tp.check(t, server.ClientURL())
+	if strings.Contains(d.log.String(), "embedded nats stores nothing") {
+		t.Error("it is said to store nothing")
+	}
 }
 
 // limitFiles lets a process write no file beyond a number of bytes, as if the disk were full.

@@ -25,20 +25,29 @@ type delivery struct {
 
 func startDelivery(t *testing.T, cfg Config) *delivery {
 	t.Helper()
-	q := newMemory(cfg.QueueMaxBytes)
-	d := &delivery{t: t, q: q, log: shownOnFailure(t), done: make(chan error, 1)}
-	d.p = newPublisher(cfg, q, newFillQueue(), newMetrics(nil, polygon.Stocks), logTo(d.log))
+	d := newDelivery(t, cfg)
+	d.start()
+	return d
+}
+
+func newDelivery(t *testing.T, cfg Config) *delivery {
+	t.Helper()
+	d := &delivery{t: t, q: newMemory(cfg.QueueMaxBytes), log: shownOnFailure(t), done: make(chan error, 1)}
+	d.p = newPublisher(cfg, d.q, newFillQueue(), newMetrics(nil, polygon.Stocks), logTo(d.log))
+	return d
+}
+
+func (d *delivery) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		d.done <- d.p.run(ctx, cfg, &readiness{})
+		d.done <- d.p.run(ctx, d.p.cfg, &readiness{})
 	}()
-	t.Cleanup(func() {
+	d.t.Cleanup(func() {
 		cancel()
 		<-stopped
 	})
-	return d
 }
 
 // append puts frames of the tape into the queue.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -63,8 +65,15 @@ func Start(opt Options) (*Server, error) {
 	return &Server{s, lock, opt}, nil
 }
 
-// Revive starts the server anew, at the same address and with the same streams, unless its disk takes nothing. A server that could not write
-// stores nothing more until then, though the disk has long had room again.
+// Failed reports whether the server could not write. It stores nothing more then, though its disk has long had room again.
+func (s *Server) Failed() bool {
+	health := s.nats.Healthz(&server.HealthzOptions{Details: true})
+	return slices.ContainsFunc(health.Errors, func(e server.HealthzError) bool {
+		return e.Type == server.HealthzErrorStream || e.Type == server.HealthzErrorJetStream
+	})
+}
+
+// Revive starts the server anew, at the same address and with the same streams, unless its disk takes nothing.
 func (s *Server) Revive() (revived bool, err error) {
 	if err := tryDisk(s.opt.StoreDir); err != nil {
 		return false, nil
@@ -79,7 +88,7 @@ func (s *Server) Revive() (revived bool, err error) {
 
 // tryDisk writes a file and removes it.
 func tryDisk(dir string) error {
-	f, err := os.CreateTemp(dir, "try-")
+	f, err := os.Create(filepath.Join(dir, "try")) // one name, so that no more than one is left behind when the process is killed
 	if err != nil {
 		return err
 	}
