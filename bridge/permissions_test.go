@@ -73,6 +73,31 @@ func TestREADMEPermissions(t *testing.T) {
 	}
 }
 
+// TestREADMEPermissionsWithoutDirectGets: they are enough for a stream that does not allow direct gets, too, also after a silence.
+func TestREADMEPermissionsWithoutDirectGets(t *testing.T) {
+	t.Parallel()
+	alone, _ := permissionsOfREADME(t)
+	s := newNATS(t, fmt.Sprintf("authorization { users: [ { user: test, password: p }, { user: bridge, password: p, %s } ] }", alone))
+	bridgesURL := strings.Replace(s.url, "//", "//bridge:p@", 1)
+	s.url = strings.Replace(s.url, "//", "//test:p@", 1)
+	s.up()
+	cfg := briefStream()
+	cfg.AllowDirect = false
+	if _, err := connect(t, s.url).CreateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	d := startDelivery(t, testConfig(bridgesURL))
+	tp := newTape(26)
+	for range 2 {
+		d.append(tp, 10, 20)
+		d.settled(0)
+		silent(t)
+	}
+	if log := d.log.String(); strings.Contains(log, "denies") {
+		t.Error(log)
+	}
+}
+
 // checkPermissionsUsed compares the subjects that the bridge's user may publish to with those of a server's trace.
 func checkPermissionsUsed(t *testing.T, permissions, trace string) {
 	t.Helper()

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -387,6 +388,18 @@ func TestLostAcknowledgedMessagesAreSentAgain(t *testing.T) {
 			tp.check(t, s.url)
 		})
 	}
+}
+
+// silent returns when a stream that has said nothing since is not trusted any more.
+func silent(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	eventually(t, "the stream is not trusted any more", func() error {
+		if time.Since(began) <= trustFor {
+			return errors.New("it is")
+		}
+		return nil
+	})
 }
 
 // storeOthers stores messages in the stream that are not of the feed.
