@@ -44,6 +44,9 @@ var errAckTimeout = errors.New("no ack within " + ackTimeout.String())
 // errTakenBack ends a connection on which the stream is found to have less than it had acknowledged.
 var errTakenBack = errors.New("the stream was taken back")
 
+// errMadeAnew ends a connection on which the stream is found to be another one.
+var errMadeAnew = errors.New("the stream was made anew")
+
 // publisher takes records from the queue and has their events stored, each once and in order per
 // subject. It fills the window, settles what is answered, and sends again what is not. It is owned
 // by one goroutine and keeps its state from one NATS connection to the next.

@@ -390,6 +390,39 @@ func TestLostAcknowledgedMessagesAreSentAgain(t *testing.T) {
 	}
 }
 
+// TestTakenBackAfterItWasMadeAnew: what a stream that was made anew beside the connection has acknowledged is sent again, too, where it loses it.
+func TestTakenBackAfterItWasMadeAnew(t *testing.T) {
+	t.Parallel()
+	s := newNATS(t).up()
+	shortWindow(t, s.url)
+	px := newProxy(t, s.url)
+	d := startDelivery(t, testConfig(px.url()))
+	d.log.await(t, "nats connected")
+	if err := connect(t, s.url).DeleteStream(t.Context(), "STOCKS"); err != nil {
+		t.Fatal(err)
+	}
+	shortWindow(t, s.url)
+	storeOthers(t, s.url, 500)
+	silent(t)
+	tp := newTape(25)
+	tp.fresh = true
+	d.append(tp, 10, 20)
+	d.settled(0)
+	s.pause()
+	earlier := s.saveStore()
+	s.resume()
+	d.append(tp, 20, 20)
+	d.settled(0)
+	px.set(linkFrozen)
+	s.kill()
+	s.restoreStore(earlier)
+	s.up()
+	px.set(linkOpen)
+	d.append(tp, 10, 20)
+	d.finish()
+	tp.check(t, s.url)
+}
+
 // silent returns when a stream that has said nothing since is not trusted any more.
 func silent(t *testing.T) {
 	t.Helper()

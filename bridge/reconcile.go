@@ -98,6 +98,9 @@ func (p *publisher) lookAgain(ctx context.Context, stream jetstream.Stream) erro
 	if err != nil {
 		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
 	}
+	if !info.Created.Equal(p.created) {
+		return errMadeAnew
+	}
 	lost, err := p.hasLost(ctx, stream, info)
 	if lost {
 		return errTakenBack
