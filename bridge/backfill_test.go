@@ -155,12 +155,12 @@ func finishFill(t *testing.T, b *process, srv *polygontest.Server, url string, n
 }
 
 // checkResumed checks the outcomes of a gap that one bridge has filled in part and another one to its end, and of the gap between the two.
-func checkResumed(t *testing.T, all []gap) {
+func checkResumed(t *testing.T, all []gap, between string) {
 	t.Helper()
 	if g := all[0]; g.Reason != "disconnected" || g.State != gapFilled || g.Outcome.Present == 0 || g.Outcome.Published == 0 {
 		t.Errorf("got %+v %+v, want it filled, in part by the first bridge", g, g.Outcome)
 	}
-	if g := all[1]; g.Reason != reasonRestart || g.State != gapFilled {
+	if g := all[1]; g.Reason != between || g.State != gapFilled {
 		t.Errorf("got %+v %+v, want the time without a bridge filled", g, g.Outcome)
 	}
 }
@@ -229,7 +229,7 @@ func TestFillIsResumed(t *testing.T) {
 	b.kill()
 	b.start()
 	all, _ := finishFill(t, b, srv, s.url, 2)
-	checkResumed(t, all)
+	checkResumed(t, all, reasonRestart)
 }
 
 // TestRESTIsInTrouble: breakdowns and answers that are cut delay the filling, and no more.

@@ -32,11 +32,11 @@
 //   - volume.go: whether bars of a symbol are missing, by the day's volume in them
 //   - route.go: subjects and message ids, and which symbols are fit for them
 //   - deadletter.go: what cannot be published
-//   - publish.go: fill the window, settle what is answered, send again what is not
+//   - publish.go: fill the window; settle.go: settle what is answered, and send again what is not
 //   - window.go: the messages that await an ack; ack.go: what an answer means
 //   - deliver.go: one NATS connection after the other; link.go: one of them; natsconn.go: how to connect
 //   - reconcile.go: what became of the messages that were in doubt; lookup.go: what the stream has; atrest.go: and whether
-//     it may yet have more
+//     it may yet have more; takenback.go: or has less than it had acknowledged
 //   - standby.go: two bridges that take turns; turn.go: what the publisher has to know of it;
 //     leftover.go: what the other has stored since in a newer version
 //   - stream.go: the stream as it must be

@@ -62,23 +62,12 @@ func witnessAt(ctx context.Context, stream jetstream.Stream, info *jetstream.Str
 		return 0, nil
 	}
 	err = upTo(ctx, seq, func() (highest uint64, err error) {
-		if !info.Config.AllowDirect { // then GetMsg would take a permission that the bridge does without
-			return readHeaders(ctx, stream, fromSequence(seq).consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) (more bool) {
-				if at.Sequence.Stream == seq {
-					witness = xxhash.Sum64String(m.Headers().Get(jetstream.MsgIDHeader))
-				}
-				return false
-			})
-		}
-		m, err := stream.GetMsg(ctx, seq)
-		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound):
-			return 0, nil
-		case err != nil:
-			return 0, fmt.Errorf("read message %d: %w", seq, err)
-		}
-		witness = xxhash.Sum64String(m.Header.Get(jetstream.MsgIDHeader))
-		return seq, nil
+		return readHeaders(ctx, stream, fromSequence(seq).consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) (more bool) {
+			if at.Sequence.Stream == seq {
+				witness = xxhash.Sum64String(m.Headers().Get(jetstream.MsgIDHeader))
+			}
+			return false
+		})
 	})
 	return witness, err
 }

@@ -92,38 +92,6 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	return nil
 }
 
-// lookAgain looks whether the stream still has what it had, after it has said nothing for a while.
-func (p *publisher) lookAgain(ctx context.Context, stream jetstream.Stream) error {
-	info, err := currentInfo(ctx, stream)
-	if err != nil {
-		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
-	}
-	if !info.Created.Equal(p.created) {
-		return errMadeAnew
-	}
-	lost, err := p.hasLost(ctx, stream, info)
-	if lost {
-		return errTakenBack
-	}
-	p.heard = time.Now()
-	return err
-}
-
-// hasLost reports whether the stream has lost acknowledged messages: it ends before the newest of them, or, where others have
-// stored more since, that sequence is of another one.
-func (p *publisher) hasLost(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo) (bool, error) {
-	switch {
-	case !info.Created.Equal(p.created):
-		return false, nil
-	case info.State.LastSeq < p.acked:
-		return true, nil
-	case p.witness == 0:
-		return false, nil
-	}
-	witness, err := witnessAt(ctx, stream, info, p.acked)
-	return witness != 0 && witness != p.witness, err
-}
-
 // floor is a sequence of the stream up to which no message of a record that is not acknowledged can be stored.
 func (p *publisher) floor() uint64 {
 	floor := p.acked

@@ -43,7 +43,7 @@ func TestTakeOverInFill(t *testing.T) {
 	awaitHalfFilled(t, srv, p.server.url)
 	p.a.kill()
 	all, _ := finishFill(t, p.b, srv, p.server.url, 2)
-	checkResumed(t, all)
+	checkResumed(t, all, reasonTakeover)
 }
 
 // TestRollbackInFill: the server dies while a gap is filled and comes back as it was before the gap. In the end the stream has

@@ -114,7 +114,7 @@ func TestHangup(t *testing.T) {
 	hangUp()
 	await(t, log)
 	hangUp()
-	if err := cmd.Wait(); err != nil || !strings.Contains(log.String(), "stopped, and frames are lost") {
+	if err := cmd.Wait(); err != nil || !strings.Contains(log.String(), "stopped with frames that are not in the stream") {
 		t.Errorf("got %v, want exit code 0 and an end in order, after the drain", err)
 	}
 }
