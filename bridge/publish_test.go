@@ -452,7 +452,7 @@ func storeOthers(t *testing.T, url string, n int) {
 	})
 	js := connect(t, url)
 	for range n {
-		if _, err := js.PublishAsync("others.X", nil); err != nil {
+		if _, err := js.PublishAsync("others.X", nil, jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
