@@ -13,8 +13,8 @@ import (
 type bus struct {
 	*schedule
 	t       *testing.T
-	servers []*natsServer
-	copy    string // of a lone server's disk; "" for none of use
+	servers []*natsServer // the first one has the stream, if only one has it
+	copy    string        // of that one's disk; "" for none of use
 }
 
 // turnTTL is that of the lease of two bridges: short, and long enough for the holder to step down in time on a busy machine.
@@ -23,7 +23,7 @@ const turnTTL = 6 * time.Second
 // newBus starts the servers. In a cluster, or where the memory of ids is to be brief, it makes the stream as well.
 func newBus(t *testing.T, s *schedule) *bus {
 	b := &bus{schedule: s, t: t}
-	if s.replicas == 1 {
+	if s.servers == 1 {
 		b.servers = []*natsServer{newNATS(t)}
 	} else {
 		b.servers = newCluster(t).servers
@@ -34,16 +34,22 @@ func newBus(t *testing.T, s *schedule) *bus {
 	for _, server := range b.servers {
 		server.reachable()
 	}
-	if s.replicas > 1 || s.brief {
+	if s.servers > 1 || s.brief {
 		cfg := streamConfig(testConfig(""))
 		cfg.Replicas = s.replicas
 		if s.brief {
 			cfg.Duplicates = 100 * time.Millisecond
 		}
+		if s.remote() {
+			cfg.Subjects = append(cfg.Subjects, "others.>")
+		}
 		b.request("the stream is made", func(ctx context.Context, js jetstream.JetStream) error {
 			_, err := js.CreateStream(ctx, cfg)
 			return err
 		})
+	}
+	if s.remote() {
+		b.putHolderFirst()
 	}
 	if s.pair {
 		b.request("the lease's bucket is made", func(ctx context.Context, js jetstream.JetStream) error {
@@ -93,22 +99,6 @@ func (b *bus) request(what string, ask func(context.Context, jetstream.JetStream
 	eventually(b.t, what, func() error { return askOnce(b.t, strings.Join(urls, ","), ask) })
 }
 
-// keep copies a lone server's disk.
-func (b *bus) keep() {
-	b.servers[0].kill()
-	b.copy = b.servers[0].saveStore()
-	b.servers[0].up()
-}
-
-// takeBack takes a lone server back to the copy of its disk, if there is one that is still of use.
-func (b *bus) takeBack() {
-	b.servers[0].kill()
-	if b.copy != "" {
-		b.servers[0].restoreStore(b.copy)
-	}
-	b.servers[0].up()
-}
-
 // mend ends whatever is wrong with the servers.
 func (b *bus) mend() {
 	for _, server := range b.servers {
@@ -130,7 +120,7 @@ type links struct {
 
 func newLinks(b *bus) *links {
 	l := &links{schedule: b.schedule, state: linkOpen}
-	for _, server := range b.servers {
+	for _, server := range b.entrances() {
 		l.proxies = append(l.proxies, newProxy(b.t, server.url))
 	}
 	return l

@@ -75,10 +75,17 @@ func (w *world) takeServerBack() {
 	w.awaitStored()
 }
 
+// takeBackAndHide has the stream lose something that it has just acknowledged, and others store so much that its end does not tell.
+func (w *world) takeBackAndHide(n int) {
+	w.send(n)
+	w.awaitStored()
+	w.bus.takeBackAndHide()
+}
+
 // TestHangingDiskHoldsUpNothing: neither the feed nor delivery waits for it, and when it goes on it takes what came meanwhile.
 func TestHangingDiskHoldsUpNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, &schedule{seed: 3, replicas: 1, disk: true, brief: true, drain: time.Second, symbols: 30, perSecond: 10})
+	w := newWorld(t, &schedule{seed: 3, servers: 1, replicas: 1, disk: true, brief: true, drain: time.Second, symbols: 30, perSecond: 10})
 	w.setDisk(diskHangs)
 	w.send(50)
 	w.awaitStored()

@@ -18,10 +18,11 @@ import (
 //
 //   - schedule_test.go: a schedule, and how it is made; moves_test.go: what it may consist of
 //   - world_test.go: what the moves act upon; vendor_test.go: the feed of it; bus_test.go: the servers and the links to
-//     them; disks_test.go: the disks
+//     them; onecopy_test.go: the stream that is on one of them, and may lose something; disks_test.go: the disks
 //   - sessions_test.go: how the bridges are followed
 //   - ledger_test.go: what the bridge is known to have read; truth_test.go: what the stream must have in the end,
 //     gaptruth_test.go: and which gaps, refusals_test.go: and what a tight queue may have refused
+//   - present_test.go: the market where gaps are filled; filltruth_test.go: and what of it the stream must have then
 //   - process_test.go, natsserver_test.go, proxy_test.go, fulldisk_test.go, slowdisk_test.go: the processes and what can be done to them
 var (
 	faultSeed  = flag.Uint64("faults.seed", 0, "seed of the first schedule of faults; with no -faults.n the only one")

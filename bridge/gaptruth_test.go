@@ -23,6 +23,10 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 			report("sent at %v in session %d, not stored, and of no gap: %s", e.at, e.Session, e.Raw)
 		}
 	}
+	late := time.Duration(0) // by how much a gap may seem to begin too early
+	if w.fills {
+		late = time.Second // it begins with the newest bar's end
+	}
 	for _, g := range gaps {
 		if w.tight { // takes and refuses by turns
 			break
@@ -36,7 +40,7 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 		for _, e := range tape {
 			switch {
 			case !e.stored || e.repeated:
-			case !e.at.After(g.From):
+			case !e.at.After(g.From.Add(late)):
 				before = max(before, e.Session)
 			case e.at.Before(g.To) && e.Session <= before:
 				report("sent at %v in session %d, and stored: %s\nall the same in gap %s", e.at, e.Session, e.Raw, g.encode())

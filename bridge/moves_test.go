@@ -48,8 +48,11 @@ var moves = []*move{
 	{"the bridge's disk slows down", 3, whileDisk(diskWell), diskIs(diskSlow), setDisk(diskSlow)},
 	{"the bridge's disk is well again", 10, whileDisk(diskFull, diskHangs, diskSlow), diskIs(diskWell), setDisk(diskWell)},
 
-	{"the server's disk is copied", 3, mayCopyServer, func(now *situation) { now.storeKept = true }, onBus((*bus).keep)},
-	{"the server is taken back to the copy of its disk", 6, mayTakeServerBack, serverIs(up), do((*world).takeServerBack)},
+	{"REST breaks down for some requests", 5, func(now *situation) bool { return now.fills }, nil, frames(func(w *world, n int) { w.vendor.troubleREST(n) })},
+
+	{"the disk of the stream's server is copied", 6, mayCopyServer, func(now *situation) { now.storeKept = true }, onBus((*bus).keep)},
+	{"the stream's server is taken back to the copy of its disk", 6, mayTakeServerBack, serverIs(up), do((*world).takeServerBack)},
+	{"N frames are sent and stored, the stream's server is taken back, and others store more than it lost", 25, mayHideLoss, nil, frames((*world).takeBackAndHide)},
 	{"the bridge's disk is copied", 3, (*situation).spoolsAll, func(now *situation) { now.spoolKept = true }, do((*world).keepSpool)},
 	{"the bridge is taken back to the copy of its disk", 4, func(now *situation) bool { return now.spoolKept }, (*situation).bridgeEnds, do((*world).takeBridgeBack)},
 }
@@ -63,13 +66,21 @@ func mayPauseServer(now *situation) bool {
 // mayCopyServer: what the server lacks when it is taken back, a tight queue has not kept, and a stream that was full would not take again.
 // Of two bridges, the one that stands by does not notice.
 func mayCopyServer(now *situation) bool {
-	return len(now.servers) == 1 && now.servers[0] == up && !now.tight && !now.full && !now.pair
+	return now.replicas == 1 && now.servers[0] == up && !now.tight && !now.full && !now.pair
 }
 
 // mayTakeServerBack: what the server then lacks, the bridge has on disk, or in memory and sends it again at once.
 func mayTakeServerBack(now *situation) bool {
 	onDisk := now.disk && now.diskIs.takes()
+	if now.remote() { // the others remember what there is beside the stream; and it may take long until the bridge notices
+		return now.storeKept && !now.full && onDisk && now.whole()
+	}
 	return now.storeKept && !now.full && (onDisk || now.bridge == up && now.link == linkOpen)
+}
+
+// mayHideLoss: others may store in the stream.
+func mayHideLoss(now *situation) bool {
+	return now.remote() && now.feeds() && now.stores() && mayTakeServerBack(now)
 }
 
 // mayReplace: there is another bridge, which can take over.

@@ -12,10 +12,12 @@ import (
 type schedule struct {
 	seed      uint64
 	pair      bool          // there are two bridges, of which one is active
-	replicas  int           // servers that hold the stream: one, or a cluster of three
+	servers   int           // one, or a cluster of three
+	replicas  int           // of the servers, those that hold the stream: one, or all
 	disk      bool          // the queue is on disk
 	brief     bool          // the servers' memory of ids is at its least, and the vendor repeats nothing
 	tight     bool          // the queue is so small that an outage fills it; the vendor repeats nothing
+	fills     bool          // gaps are filled; the vendor's bars are of the present, and it repeats nothing
 	drain     time.Duration // how long a bridge that is asked to stop may take
 	symbols   int
 	perSecond int // second bars of a second of the market
@@ -40,6 +42,7 @@ func newSchedule(seed uint64) *schedule {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	s := &schedule{
 		seed:      seed,
+		servers:   1,
 		replicas:  1,
 		disk:      rng.IntN(5) > 0,
 		brief:     rng.IntN(2) == 0,
@@ -47,11 +50,18 @@ func newSchedule(seed uint64) *schedule {
 		symbols:   []int{3, 30, 300}[rng.IntN(3)],
 		perSecond: 3 + rng.IntN(20),
 	}
-	if rng.IntN(6) == 0 {
-		s.replicas = 3
+	switch s.pair = rng.IntN(5) == 0; rng.IntN(24) {
+	case 0, 1, 2, 3:
+		s.servers, s.replicas = 3, 3
+	case 4, 5, 6:
+		if !s.pair { // of two bridges, the one that stands by does not notice that the stream was taken back
+			s.servers, s.disk = 3, true // it has to send again what the server has lost
+		}
 	}
-	s.pair = rng.IntN(5) == 0
-	s.tight = rng.IntN(5) == 0 && !s.pair // gaps do not tell which of two has refused frames
+	s.tight = rng.IntN(5) == 0 && !s.pair && !s.remote() // gaps do not tell which of two has refused frames
+	if s.fills = rng.IntN(4) == 0 && !s.pair; s.fills {
+		s.symbols = min(s.symbols, 30) // each is asked for, for every gap
+	}
 	now := newSituation(s)
 	for range 12 + rng.IntN(24) {
 		m := now.draw(rng)
@@ -64,6 +74,10 @@ func newSchedule(seed uint64) *schedule {
 	return s
 }
 
+// remote reports whether the stream is on one server of a cluster, and the bridge is told of the others only: then its connection lives
+// whatever becomes of that server.
+func (s *schedule) remote() bool { return s.servers > s.replicas }
+
 // bridges is how many there are.
 func (s *schedule) bridges() int {
 	if s.pair {
@@ -74,8 +88,8 @@ func (s *schedule) bridges() int {
 
 func (s *schedule) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: two bridges %v, servers %d, queue on disk %v, tight %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
-		s.seed, s.pair, s.replicas, s.disk, s.tight, s.brief, s.drain, s.symbols)
+	fmt.Fprintf(&b, "seed %d: two bridges %v, servers %d, replicas %d, queue on disk %v, tight %v, gaps are filled %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
+		s.seed, s.pair, s.servers, s.replicas, s.disk, s.tight, s.fills, s.brief, s.drain, s.symbols)
 	for i, st := range s.steps {
 		fmt.Fprintf(&b, "  %2d %s\n", i+1, st)
 	}
@@ -90,7 +104,7 @@ type situation struct {
 	server         int // that the next move is about
 	servers        []condition
 	full           bool // the stream
-	storeKept      bool // there is a copy of the server's disk
+	storeKept      bool // there is a copy of the disk of the stream's server
 }
 
 // hostSituation is what has become of a bridge.
@@ -112,11 +126,11 @@ const (
 )
 
 func newSituation(s *schedule) *situation {
-	now := &situation{schedule: s}
+	now := &situation{schedule: s, storeKept: s.remote()} // see newWorld
 	for i := range s.bridges() {
 		now.hosts = append(now.hosts, &hostSituation{number: i, bridge: up, link: linkOpen})
 	}
-	for range s.replicas {
+	for range s.servers {
 		now.servers = append(now.servers, up)
 	}
 	return now
@@ -161,6 +175,9 @@ func (h *hostSituation) linked() bool {
 
 // quorate reports whether enough servers are up for the stream to take anything.
 func (now *situation) quorate() bool {
+	if now.remote() && now.servers[0] != up {
+		return false
+	}
 	n := 0
 	for _, c := range now.servers {
 		if c == up {
@@ -170,6 +187,11 @@ func (now *situation) quorate() bool {
 	return 2*n > len(now.servers)
 }
 
+// whole reports whether all servers are up.
+func (now *situation) whole() bool {
+	return !slices.ContainsFunc(now.servers, func(c condition) bool { return c != up })
+}
+
 // spools reports whether what the bridge reads gets into the files of its queue, unless that is full.
 func (now *situation) spools() bool { return now.bridge == up && now.disk && now.diskIs.takes() }
 
@@ -177,4 +199,9 @@ func (now *situation) spools() bool { return now.bridge == up && now.disk && now
 func (now *situation) spoolsAll() bool { return now.spools() && !now.tight }
 
 // bridgeEnds notes that the process is gone, and with it what its disk was to it.
-func (now *situation) bridgeEnds() { now.bridge, now.diskIs = down, diskWell }
+func (now *situation) bridgeEnds() {
+	if !now.disk || !now.diskIs.takes() {
+		now.storeKept = false // of no use, see world.bridgeEnded
+	}
+	now.bridge, now.diskIs = down, diskWell
+}

@@ -81,6 +81,7 @@ func (w *world) enter(session int) {
 	w.session = session
 	w.hasRead(session, 0)
 	w.vendor.plan()
+	w.vendor.missed()
 }
 
 // count notes how much of the session was read, and how much of that the queue has refused.

@@ -35,6 +35,9 @@ func (w *world) settle() {
 			<-time.After(fullFor)
 			w.streamAll() // the gap is recorded
 		}
+		if w.fills {
+			w.awaitOutcomes()
+		}
 		w.endBridge()
 	}
 	w.awaitVendor("all connections end", func(st polygontest.Stats) bool { return st.Open == 0 })
@@ -66,22 +69,35 @@ type sentEvent struct {
 type storedEvent struct {
 	raw  string
 	at   time.Time
+	rest bool // it is from REST
 	dead bool // it is a dead letter, as the other of two bridges has stored a newer version
 }
 
 // compare reads the stream and compares it with the tape.
 func (w *world) compare() {
-	have := make(map[string][]storedEvent)
+	have := make(map[string][]storedEvent) // without those from REST
+	var bars []storedBar
 	for _, m := range readStream(w.t, w.bus.servers[0].url, "STOCKS") {
 		meta, err := m.Metadata()
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		if strings.HasPrefix(m.Subject(), "others.") {
+			continue
+		}
 		e, subject := storedEvent{raw: string(m.Data()), at: meta.Timestamp}, m.Subject()
 		if m.Headers().Get(headerReason) == reasonSuperseded {
 			e.dead, subject = true, subjectOf(w.t, m.Data())
 		}
-		have[subject] = append(have[subject], e)
+		if e.rest = m.Headers().Get(headerSource) != ""; e.rest || kindOf(polygon.Stocks, subject).Aggregate() {
+			bars = append(bars, storedBar{e, m.Subject(), windowOf(w.t, m.Data())})
+		}
+		if !e.rest {
+			have[subject] = append(have[subject], e)
+		}
+	}
+	if w.fills {
+		w.checkFills(have["stocks.gap"], bars)
 	}
 	gaps, tape := w.readGaps(have["stocks.gap"]), w.missable(have)
 	w.checkGaps(gaps, tape)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bridge/polygon/polygontest"
 
@@ -17,20 +18,26 @@ import (
 // vendor is the feed of a schedule: it sends what it is told to, and its sessions end in all the ways in which they do.
 type vendor struct {
 	*polygontest.Server
-	pair   bool
-	t      *testing.T
-	rng    *rand.Rand            // for what is sent
-	fates  *rand.Rand            // for how sessions end
-	next   func() ([]byte, bool) // event of the market
-	frames map[int][][]byte      // sent so far, by session; a session that ends may not have had them all
-	burst  int                   // events of ten seconds of the market
-	dead   int                   // events that are good for nothing
-	calm   bool                  // sessions that begin now do not end by themselves
+	pair    bool
+	t       *testing.T
+	rng     *rand.Rand            // for what is sent
+	fates   *rand.Rand            // for how sessions end
+	next    func() ([]byte, bool) // event of the market
+	present *present              // the market, where gaps are filled; nil elsewhere
+	made    []madeFrame           // what REST has
+	frames  map[int][][]byte      // sent so far, by session; a session that ends may not have had them all
+	burst   int                   // events of ten seconds of the market
+	dead    int                   // events that are good for nothing
+	calm    bool                  // sessions that begin now do not end by themselves
 }
 
 func newVendor(t *testing.T, s *schedule) *vendor {
+	config := polygontest.Config{Buffer: 4 << 20}
+	if s.fills {
+		config.REST.Keep = 2 * time.Hour
+	}
 	v := &vendor{
-		Server: polygontest.NewServer(polygontest.Config{Buffer: 4 << 20}),
+		Server: polygontest.NewServer(config),
 		pair:   s.pair,
 		t:      t,
 		rng:    rand.New(rand.NewPCG(s.seed, 2)),
@@ -39,6 +46,12 @@ func newVendor(t *testing.T, s *schedule) *vendor {
 		frames: make(map[int][][]byte),
 	}
 	t.Cleanup(v.Close)
+	v.plan()
+	if s.fills {
+		v.present = newPresent(v.rng, s.symbols)
+		v.next = v.present.event
+		return v
+	}
 	oddities := polygontest.Typical()
 	oddities.Corrected, oddities.Repeated = .2, .1
 	if s.brief || s.tight || s.pair {
@@ -54,7 +67,6 @@ func newVendor(t *testing.T, s *schedule) *vendor {
 	var stop func()
 	v.next, stop = iter.Pull(market.Events())
 	t.Cleanup(stop)
-	v.plan()
 	return v
 }
 
@@ -96,6 +108,7 @@ func (v *vendor) send(session, n int) {
 		}
 		frame := v.frame(events)
 		v.frames[session] = append(v.frames[session], frame)
+		v.letAsk(frame)
 		if v.Stats().Sessions == session { // the next one's frames are counted for itself
 			v.Send(frame)
 		}

@@ -53,6 +53,9 @@ func newWorld(t *testing.T, s *schedule) *world {
 	}
 	w.send(20)
 	w.awaitStored()
+	if w.remote() {
+		w.bus.keep()
+	}
 	return w
 }
 
@@ -67,6 +70,9 @@ func (w *world) addHost(key string) {
 		"BRIDGE_DRAIN_TIMEOUT=" + w.drain.String(),
 		fmt.Sprintf("BRIDGE_STREAM_REPLICAS=%d", w.replicas),
 		"POLYGON_SUBSCRIBE=A.*,AM.*",
+	}
+	if w.fills {
+		settings = append(settings, "BRIDGE_BACKFILL=true", "POLYGON_REST_URL="+w.vendor.RESTURL)
 	}
 	if w.tight {
 		settings = append(settings, queueVar+"=100000") // which is two of the vendor's bursts
