@@ -3,7 +3,6 @@ package bridge
 import (
 	"fmt"
 	"math/rand/v2"
-
 	"time"
 
 	"bridge/polygon/polygontest"
