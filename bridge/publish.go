@@ -69,7 +69,7 @@ type publisher struct {
 	created   time.Time   // of the stream that the acks came from
 	acked     uint64      // the highest sequence that was acknowledged in it
 	witness   uint64      // digest of the message id of that sequence; 0 when it is not known
-	heard     time.Time   // when the stream last said what it has
+	heard     time.Time   // when the stream was last known to have what it had
 	doubt     *doubt      // about the records to be loaded; nil when there is none
 	read      time.Time   // when the newest record was read that is stored, by this process or one before it; zero for none
 	counted   uint64      // records up to this one are in the metrics of what was received

@@ -51,7 +51,9 @@ func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) error {
 	if a.seq > p.acked {
 		p.acked, p.witness = a.seq, xxhash.Sum64String(m.id)
 	}
-	p.heard = now
+	if sent.at.After(p.heard) { // the ack itself may have waited for this process, or on its way
+		p.heard = sent.at
+	}
 	p.stalled, p.pause = time.Time{}, 0
 	p.limit = min(p.limit+1, windowSize)
 	p.metrics.stored(m, a.duplicate, sent.at, now)
