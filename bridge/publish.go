@@ -177,17 +177,18 @@ func (p *publisher) fill(ctx context.Context, c *link, stream jetstream.Stream) 
 		return nil
 	}
 	p.full = false
+	trusted := now.Sub(p.heard) <= trustFor
 	for c.window.inFlight() < p.limit {
 		switch {
 		case p.ready.len() == 0:
 			if !p.load() {
 				return nil
 			}
-		case now.Sub(p.heard) > trustFor:
+		case !trusted:
 			if err := p.lookAgain(ctx, stream); err != nil {
 				return err
 			}
-			now = p.heard
+			now, trusted = p.heard, true
 		default:
 			p.send(c, p.ready.pop(), now)
 		}
