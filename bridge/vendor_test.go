@@ -109,9 +109,7 @@ func (v *vendor) send(session, n int) {
 		frame := v.frame(events)
 		v.frames[session] = append(v.frames[session], frame)
 		v.letAsk(frame)
-		if v.Stats().Sessions == session { // the next one's frames are counted for itself
-			v.Send(frame)
-		}
+		v.SendTo(session, frame) // the next one's frames are counted for itself
 	}
 }
 

@@ -16,6 +16,7 @@ type frame struct {
 	events []span
 	market bool // made by the market, so it goes to those who subscribed to its events
 	binary bool
+	only   int // number of the session that it is for; 0: for all
 }
 
 // span is one event of a frame.
@@ -48,12 +49,16 @@ func (f *frame) clone() *frame {
 
 // Send sends a text frame, as it is, to every connection that holds a subscription, whatever it is to. It
 // returns to how many. The frame need not be valid.
-func (s *Server) Send(data []byte) int {
+func (s *Server) Send(data []byte) int { return s.SendTo(0, data) }
+
+// SendTo is Send to one session only, by its number: the first connection's is 1, as in Sent and Subscriber. It returns 0 when that has
+// ended, though another may have begun.
+func (s *Server) SendTo(session int, data []byte) int {
 	events := []span{{to: len(data)}}
 	if s.config.Record != RecordCounts {
 		events = split(data)
 	}
-	return s.deliver(&frame{data: data, events: events})
+	return s.deliver(&frame{data: data, events: events, only: session})
 }
 
 // SendBinary is Send with a binary frame, which the vendor never sends.
@@ -117,7 +122,7 @@ func (s *Server) deliver(f *frame) int {
 func (c *session) address(f *frame) *frame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase != phaseLive || len(c.params) == 0 {
+	if c.phase != phaseLive || len(c.params) == 0 || f.only != 0 && f.only != c.number {
 		return nil
 	}
 	seconds, minutes := c.params["A.*"], c.params["AM.*"]

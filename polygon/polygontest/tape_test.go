@@ -57,6 +57,22 @@ func TestTapeMayBeCountsOnly(t *testing.T) {
 	}
 }
 
+// TestSendToOneSession: it goes to no other, also when that has taken the place of one that has ended.
+func TestSendToOneSession(t *testing.T) {
+	s := start(t, Config{})
+	c := subscribe(t, s, "T.*")
+	if err := s.WaitSubscribed(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	frame := []byte(`[{"ev":"T"}]`)
+	if first, second := s.SendTo(1, frame), s.SendTo(2, frame); first != 1 || second != 0 {
+		t.Errorf("sent to %d and %d connections, want 1 of the first session and none of the second", first, second)
+	}
+	if _, err := c.next(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSendNeedsNoMarket(t *testing.T) {
 	s := start(t, Config{})
 	if n := s.Send([]byte(`[{"ev":"A"}]`)); n != 0 {
