@@ -41,7 +41,7 @@ type environment struct {
 	StreamUpdate   string `envconfig:"BRIDGE_STREAM_UPDATE" default:"false" desc:"true lets the bridge change an existing stream whose settings break its promise, or differ from the limits that are set here"`
 
 	SpoolMaxBytes string `envconfig:"BRIDGE_SPOOL_MAX_BYTES" default:"10GiB" desc:"disk for what is read and not stored yet, as while NATS is down. Beyond it frames are dropped, counted and logged"`
-	SpoolRetain   string `envconfig:"BRIDGE_SPOOL_RETAIN" default:"5m" desc:"how long what is stored stays in the queue on disk, to be sent again if NATS loses it"`
+	SpoolRetain   string `envconfig:"BRIDGE_SPOOL_RETAIN" default:"5m" desc:"how long what is stored stays in the queue on disk, to be sent again if NATS loses it; while NATS is away it stays for longer"`
 	QueueMaxBytes string `envconfig:"BRIDGE_QUEUE_MAX_BYTES" default:"256MiB" desc:"memory for the same, of a queue in memory, or while the disk is full or slow"`
 	DrainTimeout  string `envconfig:"BRIDGE_DRAIN_TIMEOUT" default:"10s" desc:"how long a bridge that is asked to stop may take to store what it has read"`
 	Standby       string `envconfig:"BRIDGE_STANDBY" default:"false" desc:"true lets two bridges share a stream and a key: one is active, the other takes over when it ends. Set it for both"`

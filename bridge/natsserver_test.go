@@ -92,7 +92,15 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-// saveStore copies the server's store; restoreStore puts the copy back. The server must be down.
+// stopToSave kills the server, copies its store and starts it again.
+func (s *natsServer) stopToSave() (saved string) {
+	s.t.Helper()
+	s.kill()
+	defer s.up()
+	return s.saveStore()
+}
+
+// saveStore copies the server's store; restoreStore puts the copy back. The server must be down, or for a copy paused.
 func (s *natsServer) saveStore() (saved string) {
 	s.t.Helper()
 	saved = s.t.TempDir()

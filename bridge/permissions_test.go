@@ -91,7 +91,7 @@ func TestREADMEPermissionsWithoutDirectGets(t *testing.T) {
 	for range 2 {
 		d.append(tp, 10, 20)
 		d.settled(0)
-		silent(t)
+		silent(t, time.Now())
 	}
 	if log := d.log.String(); strings.Contains(log, "denies") {
 		t.Error(log)

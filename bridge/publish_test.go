@@ -372,9 +372,7 @@ func TestLostAcknowledgedMessagesAreSentAgain(t *testing.T) {
 			tp.fresh = true
 			d.append(tp, 100, 20)
 			d.settled(0)
-			s.kill()
-			earlier := s.saveStore()
-			s.up()
+			earlier := s.stopToSave()
 			d.append(tp, 200, 20)
 			d.settled(0)
 			px.set(linkFrozen)
@@ -403,7 +401,7 @@ func TestTakenBackAfterItWasMadeAnew(t *testing.T) {
 	}
 	shortWindow(t, s.url)
 	storeOthers(t, s.url, 500)
-	silent(t)
+	silent(t, time.Now())
 	tp := newTape(25)
 	tp.fresh = true
 	d.append(tp, 10, 20)
@@ -423,12 +421,11 @@ func TestTakenBackAfterItWasMadeAnew(t *testing.T) {
 	tp.check(t, s.url)
 }
 
-// silent returns when a stream that has said nothing since is not trusted any more.
-func silent(t *testing.T) {
+// silent returns when a stream that has said nothing since a time is not trusted any more.
+func silent(t testing.TB, since time.Time) {
 	t.Helper()
-	began := time.Now()
 	eventually(t, "the stream is not trusted any more", func() error {
-		if time.Since(began) <= trustFor {
+		if time.Since(since) <= trustFor {
 			return errors.New("it is")
 		}
 		return nil

@@ -57,9 +57,7 @@ func TestRollbackInFill(t *testing.T) {
 	b.start()
 	stored(t, s.url, 60)
 	b.kill()
-	s.kill()
-	before := s.saveStore()
-	s.up()
+	before := s.stopToSave()
 	hangInFill(srv)
 	<-time.After(3 * time.Second) // the gap
 	b.start()

@@ -159,7 +159,7 @@ func (s *Server) Close() {
 }
 
 func (s *Server) stop() {
-	if s.nats != nil { // it has not come up again
+	if s.nats != nil { // else it has not come up again
 		s.nats.Shutdown()
 		s.nats.WaitForShutdown()
 	}
