@@ -25,7 +25,7 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 	}
 	late := time.Duration(0) // by how much a gap may seem to begin too early
 	if w.fills {
-		late = time.Second // it begins with the newest bar's end
+		late = 2 * time.Second // it begins with the newest bar's end; the bar was made within a second of that, and sent some time later
 	}
 	for _, g := range gaps {
 		if w.tight { // takes and refuses by turns
@@ -84,7 +84,7 @@ func (w *world) missable(have map[string][]storedEvent) (tape []missable) {
 		if parsed.Fault == "" && parsed.Channel.Kind.Aggregate() {
 			e.start = time.UnixMilli(parsed.Time)
 			subject := subjectOf(w.t, sent.Raw)
-			e.revision = !e.start.After(newest[subject])
+			e.revision = w.vendor.changes[raw] || !e.start.After(newest[subject])
 			if !e.revision {
 				newest[subject] = e.start
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"bridge/polygon"
 	"bridge/polygon/polygontest"
 
 	"github.com/coder/websocket"
@@ -25,6 +26,8 @@ type vendor struct {
 	next    func() ([]byte, bool) // event of the market
 	present *present              // the market, where gaps are filled; nil elsewhere
 	made    []madeFrame           // what REST has
+	newest  map[string]int64      // start of the newest bar of the market, by subject
+	changes map[string]bool       // whether a bar, when it was first made, was a correction of an earlier version
 	frames  map[int][][]byte      // sent so far, by session; a session that ends may not have had them all
 	burst   int                   // events of ten seconds of the market
 	dead    int                   // events that are good for nothing
@@ -37,13 +40,15 @@ func newVendor(t *testing.T, s *schedule) *vendor {
 		config.REST.Keep = 2 * time.Hour
 	}
 	v := &vendor{
-		Server: polygontest.NewServer(config),
-		pair:   s.pair,
-		t:      t,
-		rng:    rand.New(rand.NewPCG(s.seed, 2)),
-		burst:  10 * min(s.perSecond, s.symbols),
-		fates:  rand.New(rand.NewPCG(s.seed, 3)),
-		frames: make(map[int][][]byte),
+		Server:  polygontest.NewServer(config),
+		pair:    s.pair,
+		t:       t,
+		rng:     rand.New(rand.NewPCG(s.seed, 2)),
+		burst:   10 * min(s.perSecond, s.symbols),
+		fates:   rand.New(rand.NewPCG(s.seed, 3)),
+		frames:  make(map[int][][]byte),
+		newest:  make(map[string]int64),
+		changes: make(map[string]bool),
 	}
 	t.Cleanup(v.Close)
 	v.plan()
@@ -122,7 +127,20 @@ func (v *vendor) frame(events int) []byte {
 			list = append(list, fmt.Sprintf(`{"ev":"ZZ","sym":"X","s":%d}`, v.dead))
 		}
 		event, _ := v.next()
+		v.remember(event)
 		list = append(list, string(event))
 	}
 	return []byte("[" + strings.Join(list, ",") + "]")
+}
+
+// remember notes whether an event corrects an earlier one. The tape does not tell: the earlier one may have been sent to nobody.
+func (v *vendor) remember(event []byte) {
+	bar := polygon.Stocks.Split(nil, []byte("["+string(event)+"]"))[0]
+	_, known := v.changes[string(event)]
+	if known || bar.Fault != "" || !bar.Channel.Kind.Aggregate() {
+		return
+	}
+	subject := subjectOf(v.t, event)
+	v.changes[string(event)] = bar.Time <= v.newest[subject]
+	v.newest[subject] = max(v.newest[subject], bar.Time)
 }
