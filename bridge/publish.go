@@ -188,7 +188,7 @@ func (p *publisher) fill(ctx context.Context, c *link, stream jetstream.Stream) 
 			if err := p.lookAgain(ctx, stream); err != nil {
 				return err
 			}
-			now, trusted = p.heard, true
+			now, trusted = time.Now(), true
 		default:
 			p.send(c, p.ready.pop(), now)
 		}

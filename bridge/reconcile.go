@@ -28,6 +28,7 @@ const doubtEnds = 8 * loadedMessages
 // left, or the last process: it looks for the ids in question in what the stream has stored since they could
 // have been sent, whatever the server remembers of ids itself.
 func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) error {
+	asked := time.Now()
 	info, err := currentInfo(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
@@ -87,7 +88,7 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	}
 	p.settleDoubts(stored)
 	p.connected, p.fresh = true, false
-	p.created, p.acked, p.witness, p.heard = info.Created, info.State.LastSeq, witness, time.Now()
+	p.created, p.acked, p.witness, p.heard = info.Created, info.State.LastSeq, witness, asked
 	p.limit, p.paused, p.pause, p.stalled = windowSize, time.Time{}, 0, time.Time{}
 	return nil
 }

@@ -22,6 +22,7 @@ var errMadeAnew = errors.New("the stream was made anew")
 // lookAgain looks whether the stream still has what it had, after it has said nothing for a while. That is one question, unless others store in
 // the stream as well. What several servers have is not taken back, and one of them may be slow to answer more.
 func (p *publisher) lookAgain(ctx context.Context, stream jetstream.Stream) error {
+	asked := time.Now()
 	info, err := currentInfo(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
@@ -36,7 +37,7 @@ func (p *publisher) lookAgain(ctx context.Context, stream jetstream.Stream) erro
 	if lost {
 		return errTakenBack
 	}
-	p.heard = time.Now()
+	p.heard = asked
 	return err
 }
 
