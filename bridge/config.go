@@ -135,6 +135,9 @@ func (p *parser) feed(cfg *Config, env environment) {
 	case u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "":
 		p.problem(errors.New("POLYGON_URL is no WebSocket: want ws:// or wss://, as in wss://socket.massive.com/stocks; the key belongs in POLYGON_API_KEY"))
 		return
+	case !possiblePort(u):
+		p.problem(errors.New("POLYGON_URL has a port that cannot be: want 1 to 65535, or none, as in wss://socket.massive.com/stocks"))
+		return
 	}
 	if cfg.Market, err = polygon.MarketOf(cfg.FeedURL); err != nil {
 		p.problem(fmt.Errorf("POLYGON_URL: %w", err))
@@ -163,7 +166,16 @@ func (p *parser) rest(cfg *Config) {
 	}
 	if _, err := newREST(*cfg); err != nil {
 		p.problem(fmt.Errorf("POLYGON_REST_URL: %w", err))
+	} else if u, err := url.Parse(cfg.RESTURL); err == nil && !possiblePort(u) {
+		p.problem(errors.New("POLYGON_REST_URL has a port that cannot be: want 1 to 65535, or none, as in https://api.massive.com"))
 	}
+}
+
+// possiblePort reports whether a URL has no port, or one that can be.
+func possiblePort(u *url.URL) bool {
+	port := u.Port()
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func (p *parser) stream(cfg *Config) {

@@ -194,6 +194,8 @@ func TestLoadProblems(t *testing.T) {
 		{"POLYGON_URL", "wss://socket.massive.com/stocks?apiKey=x", "POLYGON_API_KEY"},
 		{"POLYGON_URL", "wss://socket.massive.com/shares", "stocks, options"},
 		{"POLYGON_URL", "wss://socket massive.com/\x01", "want something like"},
+		{"POLYGON_URL", "ws://127.0.0.1:87650/stocks", "want 1 to 65535"},
+		{"POLYGON_REST_URL", "http://127.0.0.1:0", "want 1 to 65535"},
 		{"POLYGON_SUBSCRIBE", "ZZ.AAPL", "no channel"},
 		{"POLYGON_SUBSCRIBE", "A..*", "A..*"},
 		{"BRIDGE_STREAM", "MY.STREAM", "no name for a stream"},

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/nats-io/nkeys"
@@ -111,10 +110,8 @@ func checkServer(u *url.URL) error {
 	if rest {
 		return errors.New("NATS_URL has more than servers in it: want nats://host:4222, without path or query. Of a token or password in it write / as %2F, ? as %3F, # as %23")
 	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return errors.New("NATS_URL has a port that cannot be: want 1 to 65535, as in nats://host:4222")
-		}
+	if !possiblePort(u) {
+		return errors.New("NATS_URL has a port that cannot be: want 1 to 65535, as in nats://host:4222")
 	}
 	return nil
 }
