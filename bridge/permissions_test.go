@@ -23,6 +23,15 @@ func permissionsOfREADME(t *testing.T) (alone, both string) {
 	return "permissions: {\n" + alone + "]" + rest, "permissions: {\n" + both
 }
 
+// withoutDirectGets are the permissions that the README tells for a stream that is there, and does not allow direct gets.
+func withoutDirectGets(permissions string) string {
+	return strings.NewReplacer(
+		`"$JS.API.DIRECT.GET.STOCKS"`, `"$JS.API.STREAM.MSG.GET.STOCKS"`,
+		`"$JS.API.DIRECT.GET.STOCKS.>"`, "",
+		`"$JS.API.STREAM.CREATE.STOCKS"`, "",
+	).Replace(permissions)
+}
+
 // TestREADMEPermissions: what the README lets a bridge's NATS user do is enough to store bars and to fill those that were missed between
 // one bridge and the next, and none of it is too much.
 func TestREADMEPermissions(t *testing.T) {
@@ -32,9 +41,11 @@ func TestREADMEPermissions(t *testing.T) {
 		name        string
 		permissions string
 		standby     bool
+		direct      bool // gets are allowed by the stream
 	}{
-		{"alone", alone, false},
-		{"with standby", both, true},
+		{"alone", alone, false, true},
+		{"with standby", both, true, true},
+		{"without direct gets", withoutDirectGets(alone), false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,6 +53,13 @@ func TestREADMEPermissions(t *testing.T) {
 			bridgesURL := strings.Replace(s.url, "//", "//bridge:p@", 1)
 			s.url = strings.Replace(s.url, "//", "//test:p@", 1)
 			s.up()
+			if !tt.direct {
+				cfg := briefStream()
+				cfg.AllowDirect = false
+				if _, err := connect(t, s.url).CreateStream(t.Context(), cfg); err != nil {
+					t.Fatal(err)
+				}
+			}
 			// REST is so late that the feed has sent more of every ticker before the gap is filled.
 			srv := newLiveMarket(t, 10_000, polygontest.REST{Lag: 5 * time.Second})
 			newOne := func() *process {
