@@ -215,29 +215,35 @@ func TestLeaseSurvivesElection(t *testing.T) {
 	p := &pair{t: t, srv: srv, a: bridge(), b: bridge(), tape: newTape(11)}
 	p.a.start()
 	p.streams(p.a)
-	p.a.says("nats connected")
-	p.b.start()
-	p.b.says("standing by")
-
+	p.a.stop()
 	leader := -1
-	eventually(t, "the bucket has a leader", func() error {
-		bucket, err := connect(t, c.urls()).Stream(t.Context(), "KV_"+leaseBucket)
+	c.request("the bucket keeps a lease for longer than an election takes", func(ctx context.Context, js jetstream.JetStream) error {
+		bucket, err := js.Stream(ctx, "KV_"+leaseBucket)
 		if err != nil {
 			return err
 		}
-		info := bucket.CachedInfo()
-		if info.Config.Replicas != 3 {
-			t.Errorf("%d replicas of the lease, want 3", info.Config.Replicas)
+		cfg := bucket.CachedInfo().Config
+		if cfg.Replicas != 3 {
+			t.Errorf("%d replicas of the lease, want 3", cfg.Replicas)
 		}
-		leader, err = strconv.Atoi(strings.TrimPrefix(info.Cluster.Leader, "n"))
+		cfg.MaxAge = 30 * time.Second
+		if bucket, err = js.UpdateStream(ctx, cfg); err != nil {
+			return err
+		}
+		leader, err = strconv.Atoi(strings.TrimPrefix(bucket.CachedInfo().Cluster.Leader, "n"))
 		return err
 	})
+	p.a.start()
+	p.streams(p.a)
+	p.a.says("nats connected")
+	p.b.start()
+	p.b.says("standing by")
 	c.servers[leader].kill()
 	p.server = c.servers[(leader+1)%3]
-	p.renewed(3)
+	p.renewed(2)
 	p.send(50)
 	p.tape.check(t, p.server.url)
-	p.sessions(1)
+	p.sessions(2)
 	if strings.Contains(p.a.log.String(), "lease lost") || strings.Contains(p.b.log.String(), "lease acquired") {
 		t.Error("the lease has changed hands")
 	}
