@@ -76,14 +76,19 @@ func (s *natsServer) reachable() {
 	})
 }
 
-// freePort returns a port that was free a moment ago. It is none of those that the system gives to clients: one of them would
-// now and then have it when the server comes back.
+// freePort returns a port that was free a moment ago, and is given to no other test before this one ends, though nobody may listen there for
+// a while. It is none of those that the system gives to clients.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		port := 10_000 + rand.IntN(20_000)
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err == nil {
+		addr := "127.0.0.1:" + strconv.Itoa(port)
+		reserved, err := net.ListenPacket("udp", addr) // a sign to tests of other processes as well
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { reserved.Close() })
+		if l, err := net.Listen("tcp", addr); err == nil {
 			l.Close()
 			return port
 		}
