@@ -30,7 +30,7 @@ func (p *present) event() ([]byte, bool) {
 			typ = "AM"
 		}
 	case p.rng.IntN(5) == 0:
-		return p.version(p.recent[len(p.recent)-1-p.rng.IntN(min(len(p.recent), 100))]), true
+		return p.version(p.recent[p.rng.IntN(len(p.recent))]), true
 	default:
 		symbol = p.symbols[p.rng.IntN(len(p.symbols))]
 		if p.rng.IntN(10) == 0 {
