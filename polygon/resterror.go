@@ -96,8 +96,8 @@ const maxRetryAfter = time.Hour
 
 // retryAfter reads the header of that name: seconds, or a date. What is neither counts as absent.
 func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if date, err := http.ParseTime(header); err == nil {
 		return max(0, min(date.Sub(now), maxRetryAfter))
