@@ -43,7 +43,7 @@ func (q *fillQueue) begin(gaps []gap) <-chan *batch {
 	if q.stop != nil {
 		q.stop()
 	}
-	q.wake()
+	notify(q.woken)
 	return q.batches
 }
 
@@ -53,7 +53,7 @@ func (q *fillQueue) add(g gap) {
 	defer q.mu.Unlock()
 	if !slices.ContainsFunc(q.gaps, func(other gap) bool { return other.ID == g.ID }) {
 		q.gaps = append(q.gaps, g)
-		q.wake()
+		notify(q.woken)
 	}
 }
 
@@ -109,14 +109,6 @@ func (q *fillQueue) pending() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.gaps)
-}
-
-// wake tells the filler that there is something to look at.
-func (q *fillQueue) wake() {
-	select {
-	case q.woken <- struct{}{}:
-	default:
-	}
 }
 
 // put gives a batch to the publisher and waits until it is settled.

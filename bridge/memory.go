@@ -70,7 +70,7 @@ func (q *memory) Append(kind uint8, frame []byte, at time.Time) error {
 	c.entries = append(c.entries, entry{at, kind, from, len(c.buf)})
 	q.last++
 	q.bytes += int64(len(frame))
-	q.wake()
+	notify(q.woken)
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (q *memory) Rewind() {
 	for _, c := range q.chunks {
 		q.bytes += int64(len(c.buf))
 	}
-	q.wake()
+	notify(q.woken)
 }
 
 // All returns the records that are kept, oldest first, acknowledged or not, and leaves Next where it is.
@@ -201,20 +201,12 @@ func (q *memory) Release() error { return nil }
 // Woken returns a channel that gets a value when it is worth to call Next or Drained again.
 func (q *memory) Woken() <-chan struct{} { return q.woken }
 
-// wake tells the publisher that there is something to look at.
-func (q *memory) wake() {
-	select {
-	case q.woken <- struct{}{}:
-	default:
-	}
-}
-
 // Close says that nothing will be appended any more.
 func (q *memory) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.wake()
+	notify(q.woken)
 }
 
 // Drained reports whether the queue is closed and every record in it is acknowledged.

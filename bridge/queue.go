@@ -65,3 +65,11 @@ func openQueue(cfg Config, m *metrics, log *slog.Logger) (queue, error) {
 	}
 	return l, nil
 }
+
+// notify leaves a word in a channel of capacity 1, unless there is one.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

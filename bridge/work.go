@@ -124,12 +124,7 @@ func (w *work) oneAsked() {
 }
 
 // change has it told how far the work is.
-func (w *work) change() {
-	select {
-	case w.changed <- struct{}{}:
-	default:
-	}
-}
+func (w *work) change() { notify(w.changed) }
 
 // outcome says what became of the gap.
 func (w *work) outcome() (gapState, outcome) {
