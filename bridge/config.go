@@ -82,10 +82,10 @@ func Load() (Config, error) {
 		LogLevel:       p.level("BRIDGE_LOG_LEVEL", env.LogLevel),
 		LogFormat:      p.oneOf("BRIDGE_LOG_FORMAT", env.LogFormat, FormatJSON, FormatText),
 	}
-	cfg.Backfill = p.oneOf("BRIDGE_BACKFILL", env.Backfill, "true", "false") == "true"
+	cfg.Backfill = p.truth("BRIDGE_BACKFILL", env.Backfill)
 	cfg.StreamSet = StreamSet{isSet("BRIDGE_STREAM_REPLICAS"), isSet("BRIDGE_STREAM_MAX_AGE"), isSet("BRIDGE_STREAM_MAX_BYTES")}
-	cfg.StreamUpdate = p.oneOf("BRIDGE_STREAM_UPDATE", env.StreamUpdate, "true", "false") == "true"
-	cfg.Standby = p.oneOf("BRIDGE_STANDBY", env.Standby, "true", "false") == "true"
+	cfg.StreamUpdate = p.truth("BRIDGE_STREAM_UPDATE", env.StreamUpdate)
+	cfg.Standby = p.truth("BRIDGE_STANDBY", env.Standby)
 	cfg.StreamReplicas, _ = strconv.Atoi(p.oneOf("BRIDGE_STREAM_REPLICAS", env.StreamReplicas, "1", "3", "5"))
 	if env.HTTPAddr != "off" {
 		cfg.HTTPAddr = p.address("BRIDGE_HTTP_ADDR", env.HTTPAddr)
@@ -228,12 +228,14 @@ func (p *parser) level(name, value string) slog.Level {
 	return level
 }
 
+func (p *parser) truth(name, value string) bool {
+	return p.oneOf(name, value, "true", "false") == "true"
+}
+
 // oneOf returns the value, or "" for one that is not allowed.
 func (p *parser) oneOf(name, value string, allowed ...string) string {
-	for _, a := range allowed {
-		if value == a {
-			return value
-		}
+	if slices.Contains(allowed, value) {
+		return value
 	}
 	p.problem(fmt.Errorf("%s=%q: want %s or %s", name, value, strings.Join(allowed[:len(allowed)-1], ", "), allowed[len(allowed)-1]))
 	return ""
