@@ -53,7 +53,7 @@
 // Around it:
 //
 //   - config.go, environment.go, natsconfig.go: the settings; settings.go: the table of them; secret.go;
-//     nearest.go: what was meant by a misspelt name
+//     size.go: numbers of bytes; nearest.go: what was meant by a misspelt name
 //   - log.go, metrics.go, histogram.go, observe.go, health.go, version.go: what can be seen from outside
 //
 // It does not decode events, and fills gaps with bars only: nothing else can be asked for.
