@@ -67,14 +67,14 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 		return BackfillResult{}, err
 	}
 	m := newMetrics(nil, cfg.Market)
-	b := newFillQueue()
-	f, err := newFiller(cfg, b, m, log)
+	fills := newFillQueue()
+	f, err := newFiller(cfg, fills, m, log)
 	if err != nil {
 		return BackfillResult{}, &ConfigError{err}
 	}
 	f.progress = opt.Progress
 	q := newMemory(cfg.QueueMaxBytes) // stays empty: no feed is there
-	p := newPublisher(cfg, q, b, m, log)
+	p := newPublisher(cfg, q, fills, m, log)
 	wanted := newGap(cfg, reasonByHand, opt.From, opt.To)
 	p.only = &wanted
 

@@ -63,14 +63,14 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	m.watchQueue(q)
 	ready.watch(q, m)
 
-	b := newFillQueue()
-	m.watchBackfill(b)
-	fill, err := newFiller(cfg, b, m, log)
+	fills := newFillQueue()
+	m.watchBackfill(fills)
+	filler, err := newFiller(cfg, fills, m, log)
 	if err != nil {
 		return &ConfigError{err}
 	}
 	log.Info("bridge started", "url", cfg.FeedURL, "channel", strings.Join(cfg.Subscribe, ","), "stream", cfg.Stream)
-	if strings.Contains(cfg.FeedURL, "//delayed.") {
+	if feedDelay(cfg) > 0 {
 		log.Info("feed is 15 minutes delayed, as every plan may use it; with a real-time plan set POLYGON_URL=wss://socket.massive.com/" + string(cfg.Market))
 	}
 	if odd := lowerCase(cfg.Subscribe); len(odd) > 0 {
@@ -80,8 +80,8 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		cfg:       cfg,
 		queue:     q,
 		feed:      &feed{cfg: cfg, queue: q, metrics: m, log: log, limited: newLimiter(log), ready: ready},
-		publisher: newPublisher(cfg, q, b, m, log),
-		filler:    fill,
+		publisher: newPublisher(cfg, q, fills, m, log),
+		filler:    filler,
 		metrics:   m,
 		ready:     ready,
 		log:       log,

@@ -38,8 +38,8 @@ type filler struct {
 	noSnapshot bool            // the plan has none
 }
 
-func newFiller(cfg Config, b *fillQueue, m *metrics, log *slog.Logger) (*filler, error) {
-	f := &filler{cfg: cfg, fills: b, metrics: m, log: log, limited: newLimiter(log), said: make(map[string]bool)}
+func newFiller(cfg Config, fills *fillQueue, m *metrics, log *slog.Logger) (*filler, error) {
+	f := &filler{cfg: cfg, fills: fills, metrics: m, log: log, limited: newLimiter(log), said: make(map[string]bool)}
 	if !cfg.Backfill {
 		return f, nil
 	}

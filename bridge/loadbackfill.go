@@ -93,5 +93,5 @@ func (p *publisher) dropBackfill(open []gap) {
 		}
 	}
 	p.batches = nil
-	p.side = p.fills.begin(open)
+	p.filled = p.fills.begin(open)
 }

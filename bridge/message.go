@@ -33,7 +33,7 @@ const (
 	laneIdle     laneState = iota // nothing to send
 	laneReady                     // its head is to be sent
 	laneInFlight                  // its head awaits an ack
-	laneWaiting                   // its head was refused and is sent again after retry
+	laneWaiting                   // its head was refused and is sent again after a while, see wait
 )
 
 func (l *lane) push(m *message) {

@@ -80,7 +80,7 @@ type publisher struct {
 	streamed  time.Time // when the feed was last known to stream, by what the stream had at the start
 
 	fills   *fillQueue
-	side    <-chan *batch             // of fills: what the filler has
+	filled  <-chan *batch             // from the filler
 	batches []*loaded                 // that are not settled
 	late    map[*lane]*fifo[*message] // bars from REST that wait until their lane is empty
 	only    *gap                      // to be filled, and no others; nil: those of the stream
@@ -99,19 +99,19 @@ type outbox struct {
 	maxBytes int // largest message, headers included, that the stream takes
 }
 
-func newPublisher(cfg Config, q queue, b *fillQueue, mt *metrics, log *slog.Logger) *publisher {
+func newPublisher(cfg Config, q queue, fills *fillQueue, m *metrics, log *slog.Logger) *publisher {
 	p := &publisher{
 		cfg:     cfg,
 		market:  cfg.Market,
 		queue:   q,
-		metrics: mt,
+		metrics: m,
 		log:     log,
 		limited: newLimiter(log),
 		lanes:   make(map[string]*lane),
 		limit:   windowSize,
 		fresh:   true,
 
-		fills: b,
+		fills: fills,
 		late:  make(map[*lane]*fifo[*message]),
 		out: outbox{
 			plain:    nats.Header{jetstream.MsgIDHeader: {""}},
@@ -156,7 +156,7 @@ func (p *publisher) serve(ctx context.Context, c *link, stream jetstream.Stream)
 				return errStalled
 			}
 		case <-p.queue.Woken():
-		case b := <-p.side:
+		case b := <-p.filled:
 			p.loadBatch(b)
 		case <-c.closed:
 			return c.err()
