@@ -83,7 +83,7 @@ func Backfill(ctx context.Context, cfg Config, opt BackfillOptions) (BackfillRes
 	var filled gap
 	g, filling := errgroup.WithContext(publishing)
 	g.Go(func() error {
-		err := p.run(publishing, cfg, &readiness{})
+		err := p.run(publishing, &readiness{})
 		if errors.Is(err, errDrained) {
 			return nil
 		}

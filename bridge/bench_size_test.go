@@ -42,7 +42,7 @@ func benchSize(b *testing.B, frames [][]byte, compression jetstream.StoreCompres
 	}
 	q.Close()
 	p := newPublisher(cfg, q, newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(b))
-	if err := p.run(b.Context(), cfg, &readiness{}); err != nil {
+	if err := p.run(b.Context(), &readiness{}); err != nil {
 		b.Fatal(err)
 	}
 	made, err := js.Stream(b.Context(), cfg.Stream)

@@ -83,7 +83,7 @@ func BenchmarkReconcile(b *testing.B) {
 	}
 	q.Close()
 	p := newPublisher(cfg, q, newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(b))
-	if err := p.run(b.Context(), cfg, &readiness{}); err != nil {
+	if err := p.run(b.Context(), &readiness{}); err != nil {
 		b.Fatal(err)
 	}
 	c, err := dialLink(context.Background(), cfg.NATS, cfg.Stream, nil, p.limited.complain)

@@ -153,7 +153,7 @@ func (d *daemon) work(ctx, held context.Context) error {
 	}
 	g.Go(func() error {
 		defer stopFeed()
-		if err := d.publisher.run(publishing, d.cfg, d.ready); !errors.Is(err, errDrained) {
+		if err := d.publisher.run(publishing, d.ready); !errors.Is(err, errDrained) {
 			return err
 		}
 		return nil

@@ -18,11 +18,11 @@ const (
 // nil when the queue is closed and drained, and an error when ctx ends before that or, at the start,
 // when NATS or the stream is of no use as configured. Later the same refusal is waited out: an operator
 // is in mid-change, and the queue holds.
-func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error {
+func (p *publisher) run(ctx context.Context, ready *readiness) error {
 	p.queue.Hold(true)
 	for failures := 0; ; failures++ {
 		began := time.Now()
-		err := p.connection(ctx, cfg, ready)
+		err := p.connection(ctx, ready)
 		ready.nats(false)
 		switch {
 		case err == nil:
@@ -52,27 +52,27 @@ func (p *publisher) run(ctx context.Context, cfg Config, ready *readiness) error
 }
 
 // connection is the life of one NATS connection.
-func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness) error {
+func (p *publisher) connection(ctx context.Context, ready *readiness) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c, err := dialLink(ctx, cfg.NATS, cfg.Stream, p.valid, p.limited.complain)
+	c, err := dialLink(ctx, p.cfg.NATS, p.cfg.Stream, p.valid, p.limited.complain)
 	if err != nil {
 		return err
 	}
 	defer c.close()
 
-	stream, err := openStream(ctx, c.js, cfg, p.log)
+	stream, err := openStream(ctx, c.js, p.cfg, p.log)
 	if err != nil {
 		return err
 	}
-	if err := streamAdvice(stream.CachedInfo().Config, cfg); err != nil && p.only == nil { // a backfill by hand leaves it to the bridge
+	if err := streamAdvice(stream.CachedInfo().Config, p.cfg); err != nil && p.only == nil { // a backfill by hand leaves it to the bridge
 		p.limited.Warn("stream", "stream is not as set or promised", "err", err)
 	}
 	p.out.maxBytes = int(c.conn.MaxPayload())
 	if limit := stream.CachedInfo().Config.MaxMsgSize; limit > 0 {
 		p.out.maxBytes = min(p.out.maxBytes, int(limit))
 	}
-	if err := awaitRest(ctx, c, stream, cfg.Market); err != nil {
+	if err := awaitRest(ctx, c, stream, p.market); err != nil {
 		return err
 	}
 	if err := p.reconcile(ctx, stream); err != nil {
@@ -81,12 +81,12 @@ func (p *publisher) connection(ctx context.Context, cfg Config, ready *readiness
 	p.queue.Hold(false)
 	defer p.queue.Hold(true)
 	p.metrics.natsConnections.Inc()
-	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", cfg.Stream, "sequence", p.acked)
+	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", p.cfg.Stream, "sequence", p.acked)
 	ready.nats(true)
 
 	err = p.serve(ctx, c, stream)
 	if errors.Is(err, errStalled) {
-		return fmt.Errorf("stream %s: %w", cfg.Stream, err)
+		return fmt.Errorf("stream %s: %w", p.cfg.Stream, err)
 	}
 	return err
 }

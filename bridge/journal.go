@@ -10,7 +10,7 @@ import (
 // resumeGaps goes on with the gaps that have no outcome in the stream, which is all that is kept of them.
 func (p *publisher) resumeGaps(ctx context.Context, stream jetstream.Stream, last uint64) error {
 	if p.only != nil {
-		p.dropBackfill([]gap{*p.only})
+		p.restartBackfill([]gap{*p.only})
 		return nil
 	}
 	open, err := openGaps(ctx, stream, gapSubject(p.market), last)
@@ -20,7 +20,7 @@ func (p *publisher) resumeGaps(ctx context.Context, stream jetstream.Stream, las
 	if len(open) > 0 {
 		p.log.Info("gaps found without an outcome", "gaps", len(open), "from", open[0].From)
 	}
-	p.dropBackfill(open)
+	p.restartBackfill(open)
 	return nil
 }
 

@@ -81,9 +81,9 @@ func (p *publisher) releaseBatches() {
 	})
 }
 
-// dropBackfill takes every bar from REST out of the lanes, and begins anew with the gaps that have no outcome. What was
+// restartBackfill takes every bar from REST out of the lanes, and begins anew with the gaps that have no outcome. What was
 // in flight the stream tells, if it is there.
-func (p *publisher) dropBackfill(open []gap) {
+func (p *publisher) restartBackfill(open []gap) {
 	for l := range p.late {
 		delete(p.late, l)
 	}

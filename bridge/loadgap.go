@@ -60,7 +60,7 @@ func (p *publisher) publishGap(g gap, r *loaded) {
 	m := p.newMessage()
 	m.raw, m.id, m.record = g.encode(), g.messageID(), r
 	r.pending++
-	p.enqueue(p.lane([]byte(gapSubject(p.cfg.Market))), m)
+	p.enqueue(p.lane([]byte(gapSubject(p.market))), m)
 }
 
 // lastOfFeed returns the last messages without bars from REST. Those say nothing of when the feed streamed, and may stand behind all that

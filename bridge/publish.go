@@ -125,7 +125,7 @@ func newPublisher(cfg Config, q queue, fills *fillQueue, m *metrics, log *slog.L
 		p.read = time.Unix(0, mark.Read)
 	}
 	p.dead = p.lane([]byte(deadSubject(cfg.Market)))
-	p.dropBackfill(nil)
+	p.restartBackfill(nil)
 	return p
 }
 

@@ -43,7 +43,7 @@ func (d *delivery) start() {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		d.done <- d.p.run(ctx, d.p.cfg, &readiness{})
+		d.done <- d.p.run(ctx, &readiness{})
 	}()
 	d.t.Cleanup(func() {
 		cancel()
