@@ -18,8 +18,8 @@ const (
 	askers = 8
 	// longestAskWait is between two attempts to ask for a ticker.
 	longestAskWait = 30 * time.Second
-	// attempts is how often a ticker may have no answer right after another had one.
-	attempts = 5
+	// askAttempts is how often a ticker may have no answer right after another had one.
+	askAttempts = 5
 	// batchBars is how many bars of one ticker go to the publisher at once.
 	batchBars = 32
 	// progressEvery is how often a long backfill says how far it is.
@@ -106,7 +106,7 @@ func (f *filler) ask(ctx context.Context, w *work, r request, store barStorer) e
 			return context.Cause(ctx)
 		case errors.Is(err, polygon.ErrAuth), errors.Is(err, errNoAnswer):
 			return err
-		case hopeless(err), alone == attempts:
+		case hopeless(err), alone == askAttempts:
 			w.failed.Add(1)
 			w.oneAsked()
 			f.log.Debug("ticker not answered", "sym", r.symbol, "attempt", attempt, "err", err)

@@ -77,10 +77,10 @@ func TestGivenUp(t *testing.T) {
 		{"outage before the first answer", false, slices.Repeat([]polygontest.RESTFault{broken}, 30), 0},
 		{"outage behind the first answer", true, slices.Repeat([]polygontest.RESTFault{broken}, 60), 0},
 		{"some outages", true, slices.Repeat([]polygontest.RESTFault{broken, broken, broken, {}}, 4), 0},
-		{"this ticker only", true, slices.Repeat([]polygontest.RESTFault{broken, {}}, attempts+1), 1},
+		{"this ticker only", true, slices.Repeat([]polygontest.RESTFault{broken, {}}, askAttempts+1), 1},
 		{"all tickers in an outage, then this one only", true,
-			append(slices.Repeat([]polygontest.RESTFault{broken}, 31), slices.Repeat([]polygontest.RESTFault{{}, broken}, attempts)...), 1},
-		{"too many requests for this ticker only", true, slices.Repeat([]polygontest.RESTFault{polygontest.RESTTooMany(""), {}}, attempts+1), 0},
+			append(slices.Repeat([]polygontest.RESTFault{broken}, 31), slices.Repeat([]polygontest.RESTFault{{}, broken}, askAttempts)...), 1},
+		{"too many requests for this ticker only", true, slices.Repeat([]polygontest.RESTFault{polygontest.RESTTooMany(""), {}}, askAttempts+1), 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

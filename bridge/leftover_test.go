@@ -117,7 +117,7 @@ func TestLeftoverOfTwoTurns(t *testing.T) {
 	}
 	p, q := loading(t)
 	p.created = stream.CachedInfo().Created
-	late := 2 + int(ahead/time.Second) // is not loaded before the other one is stored
+	late := 2 + int(loadAhead/time.Second) // is not loaded before the other one is stored
 	put(t, q, kindFrame, frameOf(secondBar("X", 0, 1)))
 	loadAll(p)
 	settle(p, "stocks.agg.X")

@@ -88,7 +88,7 @@ type madeFrame struct {
 // the bridge asks slowly for minutes after it, nor is silence, which it bears for a minute: a schedule has no time for either.
 func (v *vendor) troubleREST(n int) {
 	troubles := []polygontest.RESTFault{polygontest.RESTBroken(503), polygontest.RESTCut(), {}}
-	for range 1 + n%(attempts-1) {
+	for range 1 + n%(askAttempts-1) {
 		v.NextREST(troubles[v.fates.IntN(len(troubles))])
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"bridge/polygon"
 )
 
-// ahead is how much newer the bars may be that are loaded than those that are not stored yet. When a process ends and
+// loadAhead is how much newer the bars may be that are loaded than those that are not stored yet. When a process ends and
 // its queue is lost, what the stream has is all that is known, and the gap begins with the newest bar in it; what is
 // asked for reaches back by more than this (see beforeGap).
 //
 // A queue on disk is not lost, but needs the bound as well: its frames stay in memory from when they are loaded until all
 // before them are settled. So a subject that is refused for long holds up the others. That takes a setting of an operator; nothing
 // is lost meanwhile, and when nothing else is left to store, the stream is checked, and the setting named, after stallTimeout.
-const ahead = 20 * time.Second
+const loadAhead = 20 * time.Second
 
 // taken is a record of the queue whose events wait to be put into their lanes.
 type taken struct {
@@ -50,7 +50,7 @@ func (p *publisher) take() *taken {
 // it is recorded, or a later bar would hide it.
 func (p *publisher) tooNew(end int64) bool {
 	oldest := p.records.first()
-	return len(p.records.last().gaps) > 0 || end-oldest.after > ahead.Milliseconds()
+	return len(p.records.last().gaps) > 0 || end-oldest.after > loadAhead.Milliseconds()
 }
 
 // newestWindow returns the end of the newest window of which there is a bar, in Unix ms, 0 for none. What is in the future

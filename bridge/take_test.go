@@ -47,7 +47,7 @@ func TestWhatIsNotStoredIsNotFarBehind(t *testing.T) {
 			newest = max(newest, missing[bar])
 			delete(missing, bar)
 			for bar, second := range missing {
-				if newest-second > int(ahead.Seconds()) {
+				if newest-second > int(loadAhead.Seconds()) {
 					t.Fatalf("seed %d: a bar of second %d is stored, and not %s", seed, newest, bar)
 				}
 			}
@@ -128,7 +128,7 @@ func TestOneSubjectIsRefused(t *testing.T) {
 	for i := range symbols {
 		send(fmt.Sprint("S", i), i)
 	}
-	stored(t, s.url, 1+int(ahead.Seconds()))
+	stored(t, s.url, 1+int(loadAhead.Seconds()))
 	eventually(t, "the log says what to mend", func() error {
 		if !strings.Contains(d.log.String(), "nats stream edit STOCKS --max-msgs-per-subject=-1") {
 			return errors.New("not yet")
