@@ -56,8 +56,12 @@ func lastTaken(ctx context.Context, c *link, m polygon.Market) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ask how far the stream's leader is: %w", err)
 	}
-	_, seq, _ := strings.Cut(refusal.Description, ": ") // wrong last sequence: 17
-	return strconv.ParseUint(seq, 10, 64)
+	_, text, _ := strings.Cut(refusal.Description, ": ") // wrong last sequence: 17
+	seq, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("ask how far the stream's leader is: no sequence in the answer %q", refusal.Description)
+	}
+	return seq, nil
 }
 
 // refusalOfProbe returns what the stream says of the probe. Some subscriber may answer it too, and before.

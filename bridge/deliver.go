@@ -76,7 +76,7 @@ func (p *publisher) connection(ctx context.Context, ready *readiness) error {
 		return err
 	}
 	if err := p.reconcile(ctx, stream); err != nil {
-		return err
+		return fmt.Errorf("reconcile: %w", err)
 	}
 	p.queue.Hold(false)
 	defer p.queue.Hold(true)

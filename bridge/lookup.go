@@ -110,9 +110,12 @@ var errNoLeader = errors.New("the stream has no leader that reaches its peers")
 func currentInfo(ctx context.Context, stream jetstream.Stream, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
 	info, err := stream.Info(ctx, opts...)
 	if err == nil && info.Cluster != nil && !leads(info.Cluster) {
-		return nil, errNoLeader
+		err = errNoLeader
 	}
-	return info, err
+	if err != nil {
+		return nil, fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
+	}
+	return info, nil
 }
 
 // leads reports whether who answered leads, and has just heard from a majority. A lone server in a cluster is its own.

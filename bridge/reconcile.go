@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
 	"slices"
 	"strconv"
@@ -31,14 +30,14 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	asked := time.Now()
 	info, err := currentInfo(ctx, stream)
 	if err != nil {
-		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
+		return err
 	}
 	ahead := time.Until(info.TimeStamp) // at once, what follows may take long
 	// A stream that was made anew has lost nothing: somebody removed it, and that is not undone.
 	same := info.Created.Equal(p.created)
 	lost, err := p.hasLost(ctx, stream, info)
 	if err != nil {
-		return fmt.Errorf("reconcile: %w", err)
+		return err
 	}
 	if !same && p.acked > 0 {
 		p.log.Warn("another stream than before: what that one had is not sent again", "stream", info.Config.Name, "created", info.Created)
@@ -52,13 +51,13 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	}
 	if lost || p.fresh {
 		if err := p.learn(ctx, stream); err != nil {
-			return fmt.Errorf("reconcile: %w", err)
+			return err
 		}
 	}
 	from := fromSequence(p.floor() + 1)
 	if lost || !same {
 		if from, err = p.sinceOldest(info); err != nil {
-			return fmt.Errorf("reconcile: %w", err)
+			return err
 		}
 	}
 	var left *leftover
@@ -71,11 +70,11 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	}
 	stored, floor, err := storedIDs(ctx, stream, from, left)
 	if err != nil {
-		return fmt.Errorf("reconcile: %w", err)
+		return err
 	}
 	witness, err := witnessAt(ctx, stream, info, info.State.LastSeq)
 	if err != nil {
-		return fmt.Errorf("reconcile: %w", err)
+		return err
 	}
 	switch {
 	case len(stored) == 0:

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,7 +24,7 @@ func (p *publisher) lookAgain(ctx context.Context, stream jetstream.Stream) erro
 	asked := time.Now()
 	info, err := currentInfo(ctx, stream)
 	if err != nil {
-		return fmt.Errorf("read the state of stream %s: %w", stream.CachedInfo().Config.Name, err)
+		return err
 	}
 	if !info.Created.Equal(p.created) {
 		return errMadeAnew
