@@ -10,36 +10,37 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// since is where reading a stream begins, and where it ends. Times are by the server's clock.
-type since struct {
+// part is a part of a stream. It begins at a sequence, or at a time if that is set. Times are by the server's clock.
+type part struct {
 	seq   uint64
-	time  time.Time // counts when it is set
+	time  time.Time
 	until time.Time // zero: the end of the stream
 }
 
-func fromSequence(seq uint64) since { return since{seq: max(seq, 1)} }
-func fromTime(when time.Time) since { return since{time: when} }
+func fromSequence(seq uint64) part { return part{seq: max(seq, 1)} }
+func fromTime(when time.Time) part { return part{time: when} }
 
-func (s since) consumer() jetstream.ConsumerConfig {
-	if !s.time.IsZero() {
-		return jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &s.time}
+// consumer delivers the part from its beginning. Its end is for who reads to see.
+func (p part) consumer() jetstream.ConsumerConfig {
+	if !p.time.IsZero() {
+		return jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &p.time}
 	}
-	return jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.seq}
+	return jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: p.seq}
 }
 
-// storedIDs returns the ids of the messages that a stream has from a place on, and the sequence before the first. Where there is a
+// storedIDs returns the ids of the messages that a stream has in a part, and the sequence before the first. Where there is a
 // leftover, only ids that can be of it are returned.
-func storedIDs(ctx context.Context, stream jetstream.Stream, from since, left *leftover) (ids idSet, before uint64, err error) {
+func storedIDs(ctx context.Context, stream jetstream.Stream, in part, left *leftover) (ids idSet, before uint64, err error) {
 	ids = make(idSet)
 	err = upToDate(ctx, stream, func(last uint64) (highest uint64, err error) {
 		before = last
 		left.forget()
-		if from.seq > last { // nothing was stored since
+		if in.seq > last { // nothing was stored since
 			return last, nil
 		}
 		ended := false
-		highest, err = readHeaders(ctx, stream, from.consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) (more bool) {
-			if ended = !from.until.IsZero() && at.Timestamp.After(from.until); ended {
+		highest, err = readHeaders(ctx, stream, in.consumer(), func(m jetstream.Msg, at *jetstream.MsgMetadata) (more bool) {
+			if ended = !in.until.IsZero() && at.Timestamp.After(in.until); ended {
 				return false
 			}
 			before = min(before, at.Sequence.Stream-1)

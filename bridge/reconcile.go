@@ -54,9 +54,9 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 			return err
 		}
 	}
-	from := fromSequence(p.floor() + 1)
+	doubtful := fromSequence(p.floor() + 1)
 	if lost || !same {
-		if from, err = p.sinceOldest(info); err != nil {
+		if doubtful, err = p.sinceOldest(info); err != nil {
 			return err
 		}
 	}
@@ -65,10 +65,10 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	case lost:
 		p.left = nil
 	case p.fresh && p.valid != nil:
-		from = p.sinceTurn(info, ahead, from)
+		doubtful = p.sinceTurn(info, ahead, doubtful)
 		left = p.left
 	}
-	stored, floor, err := storedIDs(ctx, stream, from, left)
+	stored, floor, err := storedIDs(ctx, stream, doubtful, left)
 	if err != nil {
 		return err
 	}
@@ -107,9 +107,8 @@ func (p *publisher) floor() uint64 {
 	return floor
 }
 
-// sinceOldest is the place in the stream before which nothing of what the queue keeps can be stored, by the
-// server's clock.
-func (p *publisher) sinceOldest(info *jetstream.StreamInfo) (since, error) {
+// sinceOldest is the part of the stream that can have what the queue keeps.
+func (p *publisher) sinceOldest(info *jetstream.StreamInfo) (part, error) {
 	const margin = 10 * time.Second // for the time that the answer took, and for steps of a clock
 	for rec, err := range p.queue.All() {
 		return fromTime(info.TimeStamp.Add(-time.Since(rec.At) - margin)), err

@@ -26,7 +26,7 @@ func (p *publisher) begin(valid func() bool) {
 
 // sinceTurn is the part of the stream that can have what was queued when the turn began, or other versions of it. Others may have stored
 // a day of the market since then: to read all of it would take many minutes. The server's clock is ahead of ours.
-func (p *publisher) sinceTurn(info *jetstream.StreamInfo, ahead time.Duration, from since) since {
+func (p *publisher) sinceTurn(info *jetstream.StreamInfo, ahead time.Duration, from part) part {
 	if p.left == nil {
 		return fromSequence(info.State.LastSeq + 1)
 	}
