@@ -27,10 +27,10 @@ const (
 )
 
 // askAll asks for every ticker, some at a time, and gives the publisher what the stream does not have.
-func (f *filler) askAll(ctx context.Context, t turn, w *work) error {
+func (f *filler) askAll(ctx context.Context, t task, w *work) error {
 	w.total.Store(int64(len(w.requests)))
 	requests := make(chan request)
-	s := &storing{filler: f, turn: t, work: w}
+	s := &storing{filler: f, task: t, work: w}
 	defer func() { s.close(s.stream) }()
 	group, asking := errgroup.WithContext(ctx)
 	for range askers {

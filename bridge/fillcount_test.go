@@ -47,8 +47,8 @@ func TestGapsAreCounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			turn, _ := d.p.fills.next(t.Context())
-			if err := f.turn(turn); err != nil {
+			next, _ := d.p.fills.next(t.Context())
+			if err := f.close(next); err != nil {
 				t.Fatal(err)
 			}
 			d.finish()

@@ -59,12 +59,12 @@ func (f *filler) run(ctx context.Context) {
 		if !ok {
 			return
 		}
-		_ = f.turn(t) // what ends a turn before its time is said elsewhere, and the gap comes again
+		_ = f.close(t) // what ends a task before its time is said elsewhere, and the gap comes again
 	}
 }
 
-// turn fills one gap and has its outcome recorded.
-func (f *filler) turn(t turn) error {
+// close fills one gap and has its outcome recorded.
+func (f *filler) close(t task) error {
 	g, err := f.fill(t)
 	if err != nil {
 		return err
@@ -87,8 +87,8 @@ func (f *filler) turn(t turn) error {
 	return nil
 }
 
-// fill returns the gap with its outcome, or the cause of the turn's end.
-func (f *filler) fill(t turn) (gap, error) {
+// fill returns the gap with its outcome, or the cause of the task's end.
+func (f *filler) fill(t task) (gap, error) {
 	if f.rest == nil {
 		return t.gap.closed(gapUnfilled, outcome{Why: "BRIDGE_BACKFILL is false"}), nil
 	}
@@ -106,7 +106,7 @@ func (f *filler) fill(t turn) (gap, error) {
 }
 
 // do works on one gap until there is nothing left to ask.
-func (f *filler) do(ctx context.Context, t turn, w *work) error {
+func (f *filler) do(ctx context.Context, t task, w *work) error {
 	if len(w.channels) == 0 {
 		return nil
 	}

@@ -138,7 +138,7 @@ func TestFillBehindWhatIsNotKnown(t *testing.T) {
 	d := startDelivery(t, testConfig(s.url))
 	give := func(last uint64, events ...string) *batch {
 		b := &batch{frame: frameOf(events...), last: last}
-		if err := (turn{ctx: t.Context(), batches: d.p.fills.batches}).put(b); err != nil {
+		if err := (task{ctx: t.Context(), batches: d.p.fills.batches}).put(b); err != nil {
 			t.Fatal(err)
 		}
 		return b

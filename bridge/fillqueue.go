@@ -10,12 +10,12 @@ import (
 // fillQueue is what publisher and filler have in common: gaps go to the filler, and what it has to say comes back in batches.
 type fillQueue struct {
 	woken chan struct{} // capacity 1: to the filler, "a gap came, or all begins anew"
-	left  atomic.Int64  // requests of the turn that are to be made
+	left  atomic.Int64  // requests of the task that are to be made
 
 	mu      sync.Mutex // guards what follows
 	batches chan *batch
 	gaps    []gap              // without an outcome, oldest first
-	stop    context.CancelFunc // ends the turn of the filler; nil while it has none
+	stop    context.CancelFunc // ends the task of the filler; nil while it has none
 }
 
 // batch is what the filler has for the publisher: bars of one ticker, or the outcome of a gap. Until it is settled it belongs to the
@@ -57,15 +57,15 @@ func (q *fillQueue) add(g gap) {
 	}
 }
 
-// turn is the work on one gap. Its context ends when the gap has to be begun anew.
-type turn struct {
+// task is one gap, to be filled. Its context ends when the gap has to be begun anew.
+type task struct {
 	ctx     context.Context
 	gap     gap
 	batches chan<- *batch
 }
 
-// next waits for a gap and returns the oldest one; false when ctx has ended. The turn before it must be over.
-func (q *fillQueue) next(ctx context.Context) (turn, bool) {
+// next waits for a gap and returns the oldest one; false when ctx has ended. The task before it must be over.
+func (q *fillQueue) next(ctx context.Context) (task, bool) {
 	for ctx.Err() == nil {
 		if t, ok := q.take(ctx); ok {
 			return t, true
@@ -75,10 +75,10 @@ func (q *fillQueue) next(ctx context.Context) (turn, bool) {
 		case <-ctx.Done():
 		}
 	}
-	return turn{}, false
+	return task{}, false
 }
 
-func (q *fillQueue) take(ctx context.Context) (turn, bool) {
+func (q *fillQueue) take(ctx context.Context) (task, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.stop != nil {
@@ -86,15 +86,15 @@ func (q *fillQueue) take(ctx context.Context) (turn, bool) {
 		q.stop = nil
 	}
 	if len(q.gaps) == 0 {
-		return turn{}, false
+		return task{}, false
 	}
-	t := turn{gap: q.gaps[0], batches: q.batches}
+	t := task{gap: q.gaps[0], batches: q.batches}
 	t.ctx, q.stop = context.WithCancel(ctx)
 	return t, true
 }
 
-// done forgets the turn's gap, which has its outcome. It returns false when all has begun anew meanwhile.
-func (q *fillQueue) done(t turn) bool {
+// done forgets the task's gap, which has its outcome. It returns false when all has begun anew meanwhile.
+func (q *fillQueue) done(t task) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.batches != t.batches {
@@ -112,7 +112,7 @@ func (q *fillQueue) pending() int {
 }
 
 // put gives a batch to the publisher and waits until it is settled.
-func (t turn) put(b *batch) error {
+func (t task) put(b *batch) error {
 	b.settled = make(chan struct{})
 	select {
 	case t.batches <- b:

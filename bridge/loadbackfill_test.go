@@ -165,9 +165,9 @@ func TestGapGoesToTheFillerWhenStored(t *testing.T) {
 		t.Errorf("%d gaps with the filler before what was read before them is stored", n)
 	}
 	settle(p, "stocks.agg.X")
-	turn, ok := p.fills.take(t.Context())
-	if !ok || turn.gap.ID != g.ID {
-		t.Errorf("got %+v, want the gap", turn.gap)
+	next, ok := p.fills.take(t.Context())
+	if !ok || next.gap.ID != g.ID {
+		t.Errorf("got %+v, want the gap", next.gap)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // them only if nothing came to the subject since. That needs no agreement of fillers, and no memory of ids.
 type storing struct {
 	filler *filler
-	turn   turn
+	task   task
 	work   *work
 
 	mu     sync.Mutex // guards what follows
@@ -54,7 +54,7 @@ func (s *storing) store(ctx context.Context, k *ticker, bars []polygon.RESTBar) 
 		if b.frame == nil {
 			break
 		}
-		if err := s.turn.put(b); err != nil {
+		if err := s.task.put(b); err != nil {
 			return err
 		}
 		if stored += b.stored; !b.overtaken {
