@@ -43,7 +43,8 @@
 //
 // Gaps:
 //
-//   - gap.go: a gap, as it is recorded; loadgap.go: how the publisher records it; journal.go: those without an outcome
+//   - gap.go: a gap, as it is recorded; loadgap.go: how the publisher records it; streamed.go: since when there may be one;
+//     journal.go: those without an outcome
 //   - filler.go: one gap after the other; work.go: what has to be asked for one
 //   - survey.go: what the stream has of it; probe.go: when REST can have it; ask.go: asking
 //   - store.go: how a bar gets into the stream only where none is, whoever else is at it
