@@ -35,8 +35,8 @@
 //   - publish.go: fill the window; settle.go: settle what is answered, and send again what is not
 //   - window.go: the messages that await an ack; ack.go: what an answer means
 //   - deliver.go: one NATS connection after the other; link.go: one of them; natsconn.go: how to connect
-//   - reconcile.go: what became of the messages that were in doubt; lookup.go: what the stream has; atrest.go: and whether
-//     it may yet have more; takenback.go: or has less than it had acknowledged
+//   - reconcile.go: what became of the messages that were in doubt; lookup.go: what the stream has; idset.go: many ids, small;
+//     atrest.go: whether the stream may yet have more; takenback.go: whether it has less than it had acknowledged
 //   - standby.go: two bridges that take turns; turn.go: what the publisher has to know of it;
 //     leftover.go: what the other has stored since in a newer version
 //   - stream.go: the stream as it must be
@@ -46,7 +46,7 @@
 //   - gap.go: a gap, as it is recorded; loadgap.go: how the publisher records it; streamed.go: since when there may be one;
 //     journal.go: those without an outcome
 //   - filler.go: one gap after the other; work.go: what has to be asked for one
-//   - survey.go: what the stream has of it; probe.go: when REST can have it; ask.go: asking
+//   - survey.go: what the stream has of it; probe.go: when REST can have it; aim.go: who traded; ask.go: asking
 //   - store.go: how a bar gets into the stream only where none is, whoever else is at it
 //   - fillqueue.go: from the filler to the publisher; loadbackfill.go: how that stays behind the feed
 //   - backfill.go: Backfill: a time that is filled by hand

@@ -2,10 +2,7 @@ package bridge
 
 import (
 	"context"
-	"hash/maphash"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -216,31 +213,4 @@ func (p *publisher) learn(ctx context.Context, stream jetstream.Stream) error {
 		}
 	}
 	return nil
-}
-
-// windowStart returns the start of the window of the bar with that message id, in Unix ms.
-func windowStart(id string) (start int64, ok bool) {
-	parts := strings.Split(id, ".") // ev, the symbol's parts, window start, digest
-	if len(parts) < 4 {
-		return 0, false
-	}
-	start, err := strconv.ParseInt(parts[len(parts)-2], 10, 64)
-	return start, err == nil
-}
-
-// idSet holds message ids as hashes: after a loss there may be a million of them.
-type idSet map[uint64]struct{}
-
-var idSeed = maphash.MakeSeed()
-
-func (s idSet) add(id string) { s[maphash.String(idSeed, id)] = struct{}{} }
-
-func (s idSet) addBytes(id []byte) { s[maphash.Bytes(idSeed, id)] = struct{}{} }
-
-func (s idSet) has(id []byte) bool {
-	if len(s) == 0 {
-		return false
-	}
-	_, ok := s[maphash.Bytes(idSeed, id)]
-	return ok
 }

@@ -100,6 +100,16 @@ func appendID(dst []byte, e *polygon.Event, digest uint64) []byte {
 // barKey cuts the digest from a bar's message id: what is left is the same for all its versions.
 func barKey(id []byte) []byte { return id[:max(0, bytes.LastIndexByte(id, '.'))] }
 
+// windowStart returns the start of the window of the bar with that message id, in Unix ms.
+func windowStart(id string) (start int64, ok bool) {
+	parts := strings.Split(id, ".") // ev, the symbol's parts, window start, digest
+	if len(parts) < 4 {
+		return 0, false
+	}
+	start, err := strconv.ParseInt(parts[len(parts)-2], 10, 64)
+	return start, err == nil
+}
+
 // appendDeadID appends the Nats-Msg-Id of a dead letter.
 func appendDeadID(dst []byte, digest uint64) []byte {
 	return appendHex(append(dst, "dead."...), digest)
