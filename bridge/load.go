@@ -119,11 +119,9 @@ func (p *publisher) observe(l *lane, e *polygon.Event) (revision bool) {
 		return true
 	}
 	l.newest = e.Time
-	now, before := accumulated(e.Raw)
-	if l.accumulated != 0 && now > l.accumulated && before != l.accumulated {
+	if l.breaks(e.Raw) {
 		p.metrics.continuityBreaks.Inc()
 	}
-	l.accumulated = now
 	return false
 }
 

@@ -2,6 +2,15 @@ package bridge
 
 import "bytes"
 
+// breaks takes note of the day's volume after a bar, the newest of its lane, and reports whether it does not follow from
+// the bar before: one between them may be missing.
+func (l *lane) breaks(raw []byte) bool {
+	last := l.accumulated
+	after, before := accumulated(raw)
+	l.accumulated = after
+	return last != 0 && after > last && before != last
+}
+
 // accumulated returns the day's volume after and before a bar, in millionths of a share, 0 when the
 // bar does not say. The exact decimal strings are preferred: the integers are cut to whole shares.
 //
