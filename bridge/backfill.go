@@ -196,10 +196,7 @@ func backfillConfig(cfg Config, opt BackfillOptions) (Config, error) {
 		if err != nil {
 			return cfg, err
 		}
-		if host == "" || net.ParseIP(host).IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		cfg.NATS.URL, cfg.NATS.embedded = "nats://"+net.JoinHostPort(host, port), true
+		cfg.NATS.URL, cfg.NATS.embedded = "nats://"+net.JoinHostPort(reachable(host), port), true
 	}
 	return cfg, nil
 }

@@ -136,10 +136,7 @@ func Healthcheck(ctx context.Context, addr string) error {
 	if err != nil {
 		return fmt.Errorf("BRIDGE_HTTP_ADDR=%q: %w", addr, err)
 	}
-	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(reachable(host), port)+"/readyz", nil)
 	if err != nil {
 		return err
 	}
@@ -161,4 +158,12 @@ func Healthcheck(ctx context.Context, addr string) error {
 		return fmt.Errorf("not ready, its log says why: %s", strings.ReplaceAll(strings.TrimSpace(string(body)), "\n", "; "))
 	}
 	return fmt.Errorf("what answers on %s is no bridge, set BRIDGE_HTTP_ADDR for both to another address: %s", addr, resp.Status)
+}
+
+// reachable returns the host at which this machine finds a listener of its own: one on every interface has none that could be dialled.
+func reachable(host string) string {
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return host
 }
