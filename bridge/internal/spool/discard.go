@@ -16,7 +16,7 @@ func (l *Log) discard(now time.Time) {
 		if err := l.fs.remove(s.name()); err != nil {
 			l.log.Warn("spool file not removed", "file", s.name(), "err", err)
 		}
-		l.out.renamed = true
+		l.out.dirUnsynced = true
 	}
 }
 

@@ -79,7 +79,7 @@ func (l *Log) recover() error {
 	var p position
 	l.out.position, p, err = openPosition(l.fs)
 	l.out.stored, l.acked, l.mark = p, p.acked, p.mark
-	l.out.renamed = true // the file may be a new one
+	l.out.dirUnsynced = true // the file may be a new one
 	// After a power cut the note may be ahead of the records, or far behind them.
 	l.last = max(l.last, l.acked)
 	if len(l.segments) > 0 {

@@ -78,7 +78,7 @@ func (l *Log) seek() (b *block, end int64) {
 	b, end = l.find(&l.read)
 	switch {
 	case b != nil:
-		l.hold(b)
+		l.keep(b)
 	case end > 0:
 		b = l.newBlock(0)
 	default:
@@ -88,8 +88,8 @@ func (l *Log) seek() (b *block, end int64) {
 	return b, end
 }
 
-// hold keeps a block from being used again until all that the reader takes from it is settled.
-func (l *Log) hold(b *block) {
+// keep keeps a block from being used again until all that the reader takes from it is settled.
+func (l *Log) keep(b *block) {
 	if !b.taken {
 		b.taken = true
 		l.taken = append(l.taken, b)
@@ -109,7 +109,7 @@ func (l *Log) enter(b *block) bool {
 		l.recycle(b)
 		return false
 	}
-	l.hold(b)
+	l.keep(b)
 	l.offset = offset
 	l.pass(seqOf(b.buf[offset:]))
 	l.settle()

@@ -7,13 +7,13 @@ import (
 
 // writer is what the one goroutine that writes owns.
 type writer struct {
-	seg      *segment // that is written; nil: the next record begins one
-	file     file     // its file
-	last     uint64   // its last record
-	unsynced bool     // something in file is not synced
-	renamed  bool     // the directory is not synced
-	position file
-	stored   position // what is in that
+	seg         *segment // that is written; nil: the next record begins one
+	file        file     // its file
+	last        uint64   // its last record
+	unsynced    bool     // something in file is not synced
+	dirUnsynced bool     // the directory is not synced
+	position    file
+	stored      position // what is in that
 }
 
 // write writes what waits in memory.
@@ -90,7 +90,7 @@ func (l *Log) beginSegment(first uint64, base int64) error {
 	if err != nil {
 		return err
 	}
-	l.out.seg, l.out.file, l.out.last, l.out.renamed = s, f, first-1, true
+	l.out.seg, l.out.file, l.out.last, l.out.dirUnsynced = s, f, first-1, true
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.segments = append(l.segments, s)
@@ -119,11 +119,11 @@ func (l *Log) sync() error {
 			return fmt.Errorf("what came in the last %v may be lost by a power cut: %w", l.opt.SyncEvery, err)
 		}
 	}
-	if w.renamed {
+	if w.dirUnsynced {
 		if err := l.fs.sync(); err != nil {
 			return err
 		}
-		w.renamed = false
+		w.dirUnsynced = false
 	}
 	return nil
 }
