@@ -135,7 +135,7 @@ func (g gap) windows() span {
 	return span{g.From.Add(-delay - beforeGap), g.To.Add(-delay + afterGap)}
 }
 
-// span is a time.
+// span is the time from one instant to another.
 type span struct{ from, to time.Time }
 
 // starts returns the first and the last start of a window of that length: the first window has the span's begin in it, and

@@ -108,20 +108,6 @@ func (s *socket) Dial(network, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// fenced is a connection that sends nothing once its process is not the active one any more. It is the last place to
-// look: what the client holds would go out first when a paused process is woken.
-type fenced struct {
-	net.Conn
-	valid func() bool
-}
-
-func (f *fenced) Write(b []byte) (int, error) {
-	if !f.valid() {
-		return 0, lease.ErrLost
-	}
-	return f.Conn.Write(b)
-}
-
 // abort resets the connection. What the system still holds of it is not sent: it would reach the server after
 // reconcile has looked at the stream. A deadline would not do, as the client sets its own for each write.
 func (s *socket) abort() {
@@ -134,4 +120,18 @@ func (s *socket) abort() {
 		_ = tcp.SetLinger(0)
 	}
 	_ = s.conn.Close()
+}
+
+// fenced is a connection that sends nothing once its process is not the active one any more. It is the last place to
+// look: what the client holds would go out first when a paused process is woken.
+type fenced struct {
+	net.Conn
+	valid func() bool
+}
+
+func (f *fenced) Write(b []byte) (int, error) {
+	if !f.valid() {
+		return 0, lease.ErrLost
+	}
+	return f.Conn.Write(b)
 }

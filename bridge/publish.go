@@ -135,7 +135,7 @@ func (p *publisher) serve(ctx context.Context, c *link, stream jetstream.Stream)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
-		if err := p.fill(ctx, c, stream); err != nil {
+		if err := p.fillWindow(ctx, c, stream); err != nil {
 			return err
 		}
 		if p.queue.Drained() {
@@ -166,8 +166,8 @@ func (p *publisher) serve(ctx context.Context, c *link, stream jetstream.Stream)
 	}
 }
 
-// fill sends heads of ready lanes while the window has room, and loads records while lanes run dry.
-func (p *publisher) fill(ctx context.Context, c *link, stream jetstream.Stream) error {
+// fillWindow sends heads of ready lanes while the window has room, and loads records while lanes run dry.
+func (p *publisher) fillWindow(ctx context.Context, c *link, stream jetstream.Stream) error {
 	now := time.Now()
 	if now.Before(p.paused) {
 		return nil

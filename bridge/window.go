@@ -22,7 +22,7 @@ type slot struct {
 	spoilt int // how many reply subjects it has had before
 }
 
-// sending is when a message was sent.
+// sending is what is known of a message when it is sent.
 type sending struct {
 	at     time.Time
 	behind uint64 // a sequence that the stream had acknowledged by then: that of the message is higher, if it is new

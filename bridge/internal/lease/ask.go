@@ -53,7 +53,7 @@ func (c *contender) hangUp() {
 	}
 }
 
-// compare warns of what is not as configured, and counts as it is.
+// compare warns of settings of the bucket that are not as configured. Those of the bucket count.
 func (c *contender) compare(have jetstream.StreamConfig) {
 	want := bucketConfig(c.opt)
 	if have.MaxAge != want.MaxAge {
