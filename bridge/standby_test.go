@@ -233,6 +233,7 @@ func TestLeaseSurvivesElection(t *testing.T) {
 		leader, err = strconv.Atoi(strings.TrimPrefix(bucket.CachedInfo().Cluster.Leader, "n"))
 		return err
 	})
+	p.a.log.reset()
 	p.a.start()
 	p.streams(p.a)
 	p.a.says("nats connected")
