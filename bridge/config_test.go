@@ -100,6 +100,7 @@ func TestLoadEverything(t *testing.T) {
 		"BRIDGE_LOG_FORMAT":        "text",
 		"NATS_PORT":                "tcp://10.0.0.1:4222", // Kubernetes', beside services of such names
 		"NATS_SERVICE_HOST":        "10.0.0.1",
+		"NATS_URLS":                "nats://c:4222", // somebody else's, as NATS_URL is set
 		"BRIDGE_PORT":              "tcp://10.0.0.2:8080",
 		"BRIDGE_PORT_8080_TCP":     "tcp://10.0.0.2:8080",
 		"BRIDGE_SERVICE_PORT_HTTP": "8080",
@@ -235,6 +236,8 @@ func TestLoadProblems(t *testing.T) {
 		{"NATS_URL", "nats://host:65536", "want 1 to 65535"},
 		{"NATS_URL", "nats://host:0", "want 1 to 65535"},
 		{"NATS_URL", "nats://a,wss://b", "want all of them with ws:// or wss://, or none"},
+		{"NATS_URLS", "nats://host", "did you mean NATS_URL?"},
+		{"NATSURL", "nats://host", "did you mean NATS_URL?"},
 		{"NATS_USER", "u", "NATS_PASSWORD is not"},
 		{"NATS_CREDS", "user.creds", "NATS_CREDS: no such file or directory: want the name of a file"},
 		{"NATS_CREDS", nowhere, nowhere + ": no such file or directory"},
@@ -245,7 +248,7 @@ func TestLoadProblems(t *testing.T) {
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			env := map[string]string{"POLYGON_API_KEY": "k"}
-			if strings.HasPrefix(tt.name, "NATS_") && tt.name != "NATS_URL" {
+			if strings.HasPrefix(tt.name, "NATS_") && !strings.HasPrefix(tt.name, "NATS_URL") {
 				env["NATS_URL"] = "nats://localhost"
 			}
 			if tt.name == "POLYGON_API_KEY_FILE" {

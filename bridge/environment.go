@@ -131,7 +131,8 @@ func settingsOf(env *environment) (all []setting) {
 var ofKubernetes = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 // misspelt returns an error for every variable that has one of our prefixes and is none of ours: a
-// typing mistake that would otherwise pass in silence. The NATS_ prefix is not ours.
+// typing mistake that would otherwise pass in silence. The NATS_ prefix is not ours, but where NATS_URL is missed the bars
+// would go to a server of the bridge's own.
 func misspelt(environ []string) (problems []error) {
 	var names []string
 	for _, s := range settingsOf(new(environment)) {
@@ -143,7 +144,8 @@ func misspelt(environ []string) (problems []error) {
 	slices.Sort(environ)
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		ours := strings.HasPrefix(name, "POLYGON_") || strings.HasPrefix(name, "BRIDGE_")
+		ours := strings.HasPrefix(name, "POLYGON_") || strings.HasPrefix(name, "BRIDGE_") ||
+			!isSet("NATS_URL") && Nearest(name, names) == "NATS_URL"
 		if !ours || value == "" || slices.Contains(names, name) || ofKubernetes.MatchString(name) {
 			continue
 		}

@@ -97,7 +97,7 @@ func explainNATS(cfg NATSConfig, err error) error {
 		// that ends, whichever is first. The latter is also what a server in mid-restart looks like, so it is retried.
 		return fmt.Errorf("%s refused the TLS handshake, check NATS_CERT and NATS_KEY: %w", cfg.URL, err)
 	case errors.As(err, &dns):
-		return fmt.Errorf("connect to %s: %w", cfg.place(), dns)
+		return fmt.Errorf("connect to %s: check the host's name: %w", cfg.place(), dns)
 	case errors.Is(err, nats.ErrNoInfoReceived), errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("connect to %s: is this a NATS server? %w", cfg.place(), err)
 	case errors.Is(err, nats.ErrNoServers) && cfg.embedded:

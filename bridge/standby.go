@@ -70,7 +70,7 @@ func (d *daemon) warnOfHolder(ctx context.Context) {
 	}
 	defer js.Conn().Close()
 	if holder := lease.HolderOf(ctx, js, leaseBucket, d.cfg.Stream); holder != "" {
-		d.log.Warn("another bridge has the lease of this stream, or was killed a moment ago; with one key each ends the other's session: set BRIDGE_STANDBY=true for this one, too", "holder", holder)
+		d.log.Warn("another bridge has the lease of this stream, or was killed a moment ago; with one key each ends the other's session: set BRIDGE_STANDBY=true for this one, too, or stop the other", "holder", holder)
 	}
 }
 
