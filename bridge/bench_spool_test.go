@@ -97,8 +97,8 @@ func BenchmarkReconcile(b *testing.B) {
 	}
 	for b.Loop() {
 		again := newPublisher(cfg, newMemory(1<<20), newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(b))
-		again.created, again.acked = p.created, p.acked
-		again.doubt = &doubt{floor: p.acked - windowSize}
+		again.known = known{created: p.known.created, acked: p.known.acked}
+		again.doubt = &doubt{floor: p.known.acked - windowSize}
 		if err := again.reconcile(b.Context(), stream); err != nil {
 			b.Fatal(err)
 		}

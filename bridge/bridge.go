@@ -95,7 +95,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	}
 	switch records, bytes, _ := q.Depth(); {
 	case records == 0, d.feed.total == 0 && cfg.DataDir == "": // a gap that is recorded again at the next start
-		log.Info("bridge stopped", "sequence", d.publisher.acked)
+		log.Info("bridge stopped", "sequence", d.publisher.known.acked)
 	case cfg.DataDir != "":
 		log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "records", records, "bytes", bytes, "err", err)
 	default:

@@ -81,7 +81,7 @@ func (p *publisher) connection(ctx context.Context, ready *readiness) error {
 	p.queue.Hold(false)
 	defer p.queue.Hold(true)
 	p.metrics.natsConnections.Inc()
-	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", p.cfg.Stream, "sequence", p.acked)
+	p.log.Info("nats connected", "url", c.conn.ConnectedUrlRedacted(), "stream", p.cfg.Stream, "sequence", p.known.acked)
 	ready.nats(true)
 
 	err = p.serve(ctx, c, stream)

@@ -33,7 +33,7 @@
 //   - route.go: subjects and message ids, and which symbols are fit for them
 //   - deadletter.go: what cannot be published
 //   - publish.go: fill the window; settle.go: settle what is answered, and send again what is not
-//   - window.go: the messages that await an ack; ack.go: what an answer means
+//   - window.go: the messages that await an ack; throttle.go: how many may; ack.go: what an answer means
 //   - deliver.go: one NATS connection after the other; link.go: one of them; natsconn.go: how to connect
 //   - reconcile.go: what became of the messages that were in doubt; lookup.go: what the stream has; idset.go: many ids, small;
 //     atrest.go: whether the stream may yet have more; takenback.go: whether it has less than it had acknowledged

@@ -51,7 +51,7 @@ func TestLeftoverIsNotStoredBehindNewerVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			p, q := loading(t)
-			p.created = stream.CachedInfo().Created
+			p.known.created = stream.CachedInfo().Created
 			put(t, q, kindFrame, frameOf(secondBar("X", 0, 1)))
 			loadAll(p)
 			settle(p, "stocks.agg.X") // of the records behind this one, many can be loaded at once
@@ -59,7 +59,7 @@ func TestLeftoverIsNotStoredBehindNewerVersions(t *testing.T) {
 			for i, tt := range cases {
 				symbol := fmt.Sprint("S", i)
 				storeBars(t, js, p, symbol, tt.prior)
-				p.acked = max(p.acked, storeBars(t, js, p, symbol, tt.acked))
+				p.known.acked = max(p.known.acked, storeBars(t, js, p, symbol, tt.acked))
 				for v, version := range tt.left {
 					bar := secondBar(symbol, 1, version)
 					read := time.Now()
@@ -116,7 +116,7 @@ func TestLeftoverOfTwoTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, q := loading(t)
-	p.created = stream.CachedInfo().Created
+	p.known.created = stream.CachedInfo().Created
 	late := 2 + int(loadAhead/time.Second) // is not loaded before the other one is stored
 	put(t, q, kindFrame, frameOf(secondBar("X", 0, 1)))
 	loadAll(p)
@@ -170,7 +170,7 @@ func TestGapIsNotFilledByBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, q := loading(t)
-	p.created = stream.CachedInfo().Created
+	p.known.created = stream.CachedInfo().Created
 	g := openIn(t, p, q)
 	loadAll(p)
 	for _, g := range []gap{g, g.closed(gapFilled, outcome{})} {

@@ -20,7 +20,7 @@ func (p *publisher) load() bool {
 	if p.left != nil && rec.At.After(p.left.until) {
 		p.left = nil
 	}
-	r := &loaded{seq: rec.Seq, at: rec.At, floor: p.acked, left: p.left, after: p.lastEnd}
+	r := &loaded{seq: rec.Seq, at: rec.At, floor: p.known.acked, left: p.left, after: p.lastEnd}
 	if p.doubt != nil {
 		r.floor = p.doubt.floor
 	}

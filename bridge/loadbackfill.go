@@ -10,7 +10,7 @@ import (
 // loadBatch routes what the filler has. There are few batches at a time, each of one ticker (see askers), and of a subject one message is in
 // flight: so an event of the feed does not wait behind many of them for a place in the window.
 func (p *publisher) loadBatch(b *batch) {
-	r := &loaded{at: time.Now(), floor: p.acked, batch: b}
+	r := &loaded{at: time.Now(), floor: p.known.acked, batch: b}
 	p.batches = append(p.batches, r)
 	if b.outcome != nil {
 		p.publishGap(*b.outcome, r)

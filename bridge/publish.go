@@ -56,28 +56,23 @@ type publisher struct {
 	messages int           // in lanes, in flight or not
 	spare    *message      // settled messages, to be used again
 
-	full    bool      // the window was filled: more is sent when half of it is free
-	limit   int       // how much of the window is used: halved by a refusal, widened by an ack
-	paused  time.Time // nothing is sent before: set by a refusal when the limit is down to one
-	pause   time.Duration
-	stalled time.Time // of the first refusal after the last ack; zero when the last answer was an ack
+	throttle throttle // of the window
 
+	known     known       // of the stream
 	connected bool        // the stream was reconciled with once
 	fresh     bool        // nothing was reconciled with yet since this process started, or became the active one
 	valid     func() bool // whether it may publish at this moment; nil: always
 	left      *leftover   // of the last turn, while it is loaded; nil for none
-	created   time.Time   // of the stream that the acks came from
-	acked     uint64      // the highest sequence that was acknowledged in it
-	witness   uint64      // digest of the message id of that sequence; 0 when it is not known
-	heard     time.Time   // when the stream was last known to have what it had
 	doubt     *doubt      // about the records to be loaded; nil when there is none
-	read      time.Time   // when the newest record was read that is stored, by this process or one before it; zero for none
-	counted   uint64      // records up to this one are in the metrics of what was received
-	lastAt    time.Time   // of the record that was loaded last; zero when there was none since the start or a rewind
-	lastEnd   int64       // of the newest window that was loaded since then, Unix ms
-	next      *taken      // nil, or the record that was taken from the queue and waits; points to taken
-	taken     taken
-	streamed  time.Time // when the feed was last known to stream, by what the stream had at the start
+
+	next    *taken // nil, or the record that was taken from the queue and waits; points to taken
+	taken   taken
+	counted uint64    // records up to this one are in the metrics of what was received
+	lastAt  time.Time // of the record that was loaded last; zero when there was none since the start or a rewind
+	lastEnd int64     // of the newest window that was loaded since then, Unix ms
+
+	streamed time.Time // when the feed was last known to stream, by what the stream had at the start
+	read     time.Time // when the newest record was read that is stored, by this process or one before it; zero for none
 
 	fills   *fillQueue
 	filled  <-chan *batch             // from the filler
@@ -108,11 +103,11 @@ func newPublisher(cfg Config, q queue, fills *fillQueue, m *metrics, log *slog.L
 		log:     log,
 		limited: newLimiter(log),
 		lanes:   make(map[string]*lane),
-		limit:   windowSize,
 		fresh:   true,
+		fills:   fills,
 
-		fills: fills,
-		late:  make(map[*lane]*fifo[*message]),
+		throttle: newThrottle(),
+		late:     make(map[*lane]*fifo[*message]),
 		out: outbox{
 			plain:    nats.Header{jetstream.MsgIDHeader: {""}},
 			revision: nats.Header{jetstream.MsgIDHeader: {""}, headerRevision: {"true"}},
@@ -120,7 +115,8 @@ func newPublisher(cfg Config, q queue, fills *fillQueue, m *metrics, log *slog.L
 		},
 	}
 	mark := q.Mark()
-	p.created, p.acked, p.witness, p.doubt = time.Unix(0, mark.Created), mark.Seq, mark.Witness, &doubt{floor: mark.Floor}
+	p.known = known{created: time.Unix(0, mark.Created), acked: mark.Seq, witness: mark.Witness}
+	p.doubt = &doubt{floor: mark.Floor}
 	if mark.Read > 0 {
 		p.read = time.Unix(0, mark.Read)
 	}
@@ -152,7 +148,7 @@ func (p *publisher) serve(ctx context.Context, c *link, stream jetstream.Stream)
 				return errAckTimeout
 			}
 			p.resume(now)
-			if !p.stalled.IsZero() && now.Sub(p.stalled) > stallTimeout {
+			if p.throttle.isStalled(now) {
 				return errStalled
 			}
 		case <-p.queue.Woken():
@@ -169,16 +165,12 @@ func (p *publisher) serve(ctx context.Context, c *link, stream jetstream.Stream)
 // fillWindow sends heads of ready lanes while the window has room, and loads records while lanes run dry.
 func (p *publisher) fillWindow(ctx context.Context, c *link, stream jetstream.Stream) error {
 	now := time.Now()
-	if now.Before(p.paused) {
+	if p.throttle.holds(c.window.inFlight(), now) {
 		return nil
 	}
-	// In bursts, so that the client's flusher and the server work on batches.
-	if c.window.inFlight() > p.limit/2 && p.full {
-		return nil
-	}
-	p.full = false
-	trusted := now.Sub(p.heard) <= trustFor
-	for c.window.inFlight() < p.limit {
+	p.throttle.full = false
+	trusted := now.Sub(p.known.heard) <= trustFor
+	for c.window.inFlight() < p.throttle.limit {
 		switch {
 		case p.ready.len() == 0:
 			if !p.load() {
@@ -193,7 +185,7 @@ func (p *publisher) fillWindow(ctx context.Context, c *link, stream jetstream.St
 			p.send(c, p.ready.pop(), now)
 		}
 	}
-	p.full = true
+	p.throttle.full = true
 	return nil
 }
 
@@ -225,7 +217,7 @@ func (p *publisher) send(c *link, l *lane, now time.Time) {
 	if tooLarge {
 		cutDeadLetter(out, p.out.maxBytes-maxHeader)
 	}
-	out.Reply = c.window.put(m, sending{now, p.acked})
+	out.Reply = c.window.put(m, sending{now, p.known.acked})
 	l.state = laneInFlight
 	m.attempts++
 	// An error here is a connection that has ended: serve hears of it by itself, and m stays in doubt.

@@ -31,17 +31,17 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	}
 	ahead := time.Until(info.TimeStamp) // at once, what follows may take long
 	// A stream that was made anew has lost nothing: somebody removed it, and that is not undone.
-	same := info.Created.Equal(p.created)
-	lost, err := p.hasLost(ctx, stream, info)
+	same := info.Created.Equal(p.known.created)
+	lost, err := p.known.isLost(ctx, stream, info)
 	if err != nil {
 		return err
 	}
-	if !same && p.acked > 0 {
+	if !same && p.known.acked > 0 {
 		p.log.Warn("another stream than before: what that one had is not sent again", "stream", info.Config.Name, "created", info.Created)
 	}
 	if lost {
 		p.log.Error("the server lost acknowledged messages, sending again what is kept",
-			"sequence", info.State.LastSeq, "acked", p.acked)
+			"sequence", info.State.LastSeq, "acked", p.known.acked)
 		p.metrics.rollbacks.Inc()
 		p.unload()
 		p.queue.Rewind()
@@ -84,14 +84,14 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	}
 	p.settleDoubts(stored)
 	p.connected, p.fresh = true, false
-	p.created, p.acked, p.witness, p.heard = info.Created, info.State.LastSeq, witness, asked
-	p.limit, p.paused, p.pause, p.stalled = windowSize, time.Time{}, 0, time.Time{}
+	p.known = known{created: info.Created, acked: info.State.LastSeq, witness: witness, heard: asked}
+	p.throttle = newThrottle()
 	return nil
 }
 
 // floor is a sequence of the stream up to which no message of a record that is not acknowledged can be stored.
 func (p *publisher) floor() uint64 {
-	floor := p.acked
+	floor := p.known.acked
 	switch {
 	case p.records.len() > 0:
 		floor = p.records.first().floor

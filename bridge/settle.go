@@ -48,14 +48,13 @@ func (p *publisher) settle(c *link, answer *nats.Msg, now time.Time) error {
 	if !a.duplicate && a.seq <= sent.behind {
 		return errTakenBack
 	}
-	if a.seq > p.acked {
-		p.acked, p.witness = a.seq, xxhash.Sum64String(m.id)
+	if a.seq > p.known.acked {
+		p.known.acked, p.known.witness = a.seq, xxhash.Sum64String(m.id)
 	}
-	if sent.at.After(p.heard) { // the ack itself may have waited for this process, or on its way
-		p.heard = sent.at
+	if sent.at.After(p.known.heard) { // the ack itself may have waited for this process, or on its way
+		p.known.heard = sent.at
 	}
-	p.stalled, p.pause = time.Time{}, 0
-	p.limit = min(p.limit+1, windowSize)
+	p.throttle.widen()
 	p.metrics.stored(m, a.duplicate, sent.at, now)
 	if m.rest {
 		m.record.batch.last = a.seq
@@ -100,7 +99,7 @@ func (p *publisher) refuse(m *message, err error, now time.Time) {
 	errors.As(err, &r)
 	switch {
 	case r.reason == reasonNoResponders:
-		p.heard = time.Time{} // the stream is gone, or its server is
+		p.known.heard = time.Time{} // the stream is gone, or its server is
 	case r.permanent:
 		p.bury(m.lane, r.reason)
 		return
@@ -111,13 +110,7 @@ func (p *publisher) refuse(m *message, err error, now time.Time) {
 	p.metrics.retried(r.reason)
 	p.limited.Warn(r.reason, "message refused", "subject", m.lane.subject, "attempt", m.attempts, "err", r.err)
 	p.putAside(m.lane, now)
-	if p.stalled.IsZero() {
-		p.stalled = now
-	}
-	if p.limit = max(1, p.limit/2); p.limit == 1 {
-		p.pause = min(max(2*p.pause, tickEvery), 2*time.Second)
-		p.paused = now.Add(p.pause)
-	}
+	p.throttle.narrow(now)
 }
 
 // wait is a lane whose head may not be sent again before a time.
@@ -163,7 +156,7 @@ func (p *publisher) release() {
 	}
 	if settled > 0 {
 		p.queue.Ack(settled, spool.Mark{
-			Created: p.created.UnixNano(), Seq: p.acked, Witness: p.witness, Read: p.read.UnixNano(), Floor: p.floor(),
+			Created: p.known.created.UnixNano(), Seq: p.known.acked, Witness: p.known.witness, Read: p.read.UnixNano(), Floor: p.floor(),
 		})
 	}
 }

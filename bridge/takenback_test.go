@@ -26,7 +26,7 @@ func TestLateAckIsOfThePast(t *testing.T) {
 	if err := p.settle(c, answer, sent.at.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if p.acked != 1 || !p.heard.Equal(sent.at) {
-		t.Errorf("acknowledged up to %d, and trusted from %v, want 1 and from when it was sent, %v", p.acked, p.heard, sent.at)
+	if p.known.acked != 1 || !p.known.heard.Equal(sent.at) {
+		t.Errorf("acknowledged up to %d, and trusted from %v, want 1 and from when it was sent, %v", p.known.acked, p.known.heard, sent.at)
 	}
 }

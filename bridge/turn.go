@@ -14,7 +14,7 @@ func (p *publisher) begin(valid func() bool) {
 		p.left = nil
 		return
 	}
-	p.left = &leftover{market: p.market, acked: p.acked, before: p.left}
+	p.left = &leftover{market: p.market, acked: p.known.acked, before: p.left}
 	for rec, err := range p.queue.All() {
 		if err != nil { // then the time is not known
 			p.left.until = time.Now()

@@ -62,7 +62,7 @@ func TestTurnLooksAtWhatMatters(t *testing.T) {
 				}
 			}
 			p := newPublisher(testConfig(""), q, newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(t))
-			p.created = info.Created
+			p.known.created = info.Created
 			p.begin(func() bool { return true })
 			if err := p.reconcile(t.Context(), stream); err != nil {
 				t.Fatal(err)

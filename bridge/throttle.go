@@ -1,0 +1,41 @@
+package bridge
+
+import "time"
+
+// throttle says how much of the window may be used. Each refusal halves that, each ack adds one message to it.
+type throttle struct {
+	limit   int           // messages in flight
+	full    bool          // the limit was reached: more is sent when half of it is free
+	pause   time.Duration // how long the last refusal with a limit of one lets all wait; 0 behind an ack
+	paused  time.Time     // nothing is sent before
+	stalled time.Time     // of the first refusal behind the last ack; zero when the last answer was an ack
+}
+
+func newThrottle() throttle { return throttle{limit: windowSize} }
+
+// holds reports whether nothing more is to be sent now. Messages go in bursts, so that the client's flusher and the server work on batches.
+func (t *throttle) holds(inFlight int, now time.Time) bool {
+	return now.Before(t.paused) || t.full && inFlight > t.limit/2
+}
+
+// widen is for an ack.
+func (t *throttle) widen() {
+	t.stalled, t.pause = time.Time{}, 0
+	t.limit = min(t.limit+1, windowSize)
+}
+
+// narrow is for a refusal.
+func (t *throttle) narrow(now time.Time) {
+	if t.stalled.IsZero() {
+		t.stalled = now
+	}
+	if t.limit = max(1, t.limit/2); t.limit == 1 {
+		t.pause = min(max(2*t.pause, tickEvery), 2*time.Second)
+		t.paused = now.Add(t.pause)
+	}
+}
+
+// isStalled reports whether all has been refused for too long.
+func (t *throttle) isStalled(now time.Time) bool {
+	return !t.stalled.IsZero() && now.Sub(t.stalled) > stallTimeout
+}
