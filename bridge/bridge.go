@@ -69,13 +69,6 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	if err != nil {
 		return &ConfigError{err}
 	}
-	log.Info("bridge started", "url", cfg.FeedURL, "channel", strings.Join(cfg.Subscribe, ","), "stream", cfg.Stream)
-	if feedDelay(cfg) > 0 {
-		log.Info("feed is 15 minutes delayed, as every plan may use it; with a real-time plan set POLYGON_URL=wss://socket.massive.com/" + string(cfg.Market))
-	}
-	if odd := lowerCase(cfg.Subscribe); len(odd) > 0 {
-		log.Warn("tickers in lower case: the vendor has none such, and the feed confirms what it never sends", "channel", strings.Join(odd, ","))
-	}
 	d := &daemon{
 		cfg:       cfg,
 		queue:     q,
@@ -87,20 +80,14 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 		log:       log,
 	}
 	d.publisher.server = server
+	d.sayStart()
 	if cfg.Standby {
 		err = d.takeTurns(ctx)
 	} else {
 		m.active.Set(1)
 		err = d.work(ctx, context.WithoutCancel(ctx))
 	}
-	switch records, bytes, _ := q.Depth(); {
-	case records == 0, d.feed.total == 0 && cfg.DataDir == "": // a gap that is recorded again at the next start
-		log.Info("bridge stopped", "sequence", d.publisher.known.acked)
-	case cfg.DataDir != "":
-		log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "records", records, "bytes", bytes, "err", err)
-	default:
-		log.Error("stopped, and frames are lost: they were in memory, and not in the stream yet", "records", records, "bytes", bytes, "err", err)
-	}
+	d.sayEnd(err)
 	if errors.Is(err, errDrainTimeout) || ctx.Err() != nil && errors.Is(err, lease.ErrLost) {
 		return nil
 	}
@@ -117,6 +104,29 @@ type daemon struct {
 	metrics   *metrics
 	ready     *readiness
 	log       *slog.Logger
+}
+
+// sayStart logs what the settings come to, and what of them is perhaps not meant.
+func (d *daemon) sayStart() {
+	d.log.Info("bridge started", "url", d.cfg.FeedURL, "channel", strings.Join(d.cfg.Subscribe, ","), "stream", d.cfg.Stream)
+	if feedDelay(d.cfg) > 0 {
+		d.log.Info("feed is 15 minutes delayed, as every plan may use it; with a real-time plan set POLYGON_URL=wss://socket.massive.com/" + string(d.cfg.Market))
+	}
+	if odd := lowerCase(d.cfg.Subscribe); len(odd) > 0 {
+		d.log.Warn("tickers in lower case: the vendor has none such, and the feed confirms what it never sends", "channel", strings.Join(odd, ","))
+	}
+}
+
+// sayEnd logs what is left in the queue.
+func (d *daemon) sayEnd(err error) {
+	switch records, bytes, _ := d.queue.Depth(); {
+	case records == 0, d.feed.total == 0 && d.cfg.DataDir == "": // a gap that is recorded again at the next start
+		d.log.Info("bridge stopped", "sequence", d.publisher.known.acked)
+	case d.cfg.DataDir != "":
+		d.log.Warn("stopped with frames that are not in the stream; they are on disk, for the next start", "records", records, "bytes", bytes, "err", err)
+	default:
+		d.log.Error("stopped, and frames are lost: they were in memory, and not in the stream yet", "records", records, "bytes", bytes, "err", err)
+	}
 }
 
 // work feeds and publishes until ctx ends, and then publishes what is queued. The end of held, which ends ctx too, ends it at
