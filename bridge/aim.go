@@ -23,7 +23,7 @@ func (f *filler) aim(ctx context.Context, w *work) {
 	}
 	kept := w.requests[:0]
 	for _, r := range w.requests {
-		first, _ := w.windows.starts(barLength(r.channel.Kind))
+		first, _ := w.windows.starts(r.channel.Kind.Window())
 		if at := updated[r.symbol]; at.IsZero() || !at.Before(first) {
 			kept = append(kept, r)
 		}

@@ -87,7 +87,7 @@ type barStorer func(context.Context, *ticker, []polygon.RESTBar) error
 // there is no sense in asking for another.
 func (f *filler) ask(ctx context.Context, w *work, r request, store barStorer) error {
 	k := f.newTicker(w, r)
-	first, last := w.windows.starts(barLength(r.channel.Kind))
+	first, last := w.windows.starts(r.channel.Kind.Window())
 	alone := 0 // attempts that failed for this ticker only: an outage is none of its fault, however long it lasts
 	for attempt := 1; ; attempt++ {
 		answering := attempt > 1 && f.answering(ctx, w)
@@ -124,7 +124,7 @@ func (f *filler) answering(ctx context.Context, w *work) bool {
 	if r == nil {
 		return false
 	}
-	first, _ := w.windows.starts(barLength(r.channel.Kind))
+	first, _ := w.windows.starts(r.channel.Kind.Window())
 	for _, err := range f.bars(ctx, *r, first, first) {
 		if err != nil {
 			return false

@@ -70,7 +70,7 @@ func (p *publisher) route(e *polygon.Event, r *loaded) {
 	r.pending++
 	if reason != "" {
 		p.reportDead(m)
-	} else if length := barLength(e.Channel.Kind); length > 0 {
+	} else if length := e.Channel.Kind.Window(); length > 0 {
 		m.end = e.Time + length.Milliseconds()
 		m.revision = p.observe(l, e)
 	}

@@ -208,7 +208,7 @@ func (p *publisher) learn(ctx context.Context, stream jetstream.Stream) error {
 			l := p.lane([]byte(subject))
 			l.newest = max(l.newest, start)
 			for m := l.head; m != nil; m = m.next { // another bridge has been on since they were loaded
-				m.revision = m.revision || m.end-barLength(kindOf(p.market, subject)).Milliseconds() <= start
+				m.revision = m.revision || m.end-kindOf(p.market, subject).Window().Milliseconds() <= start
 			}
 		}
 	}

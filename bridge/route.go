@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
-	"time"
 
 	"bridge/polygon"
 
@@ -135,15 +134,4 @@ func appendHex(dst []byte, v uint64) []byte {
 		dst = append(dst, digits[v>>shift&15])
 	}
 	return dst
-}
-
-// barLength is how much time a bar of the kind covers, 0 for other events.
-func barLength(k polygon.Kind) time.Duration {
-	switch k {
-	case polygon.KindAgg:
-		return time.Second
-	case polygon.KindAgg1m:
-		return time.Minute
-	}
-	return 0
 }

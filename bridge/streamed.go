@@ -50,7 +50,7 @@ func (p *publisher) lastBar(last map[string]lastMessage) time.Time {
 		start, ok := windowStart(m.id)
 		switch {
 		case kind.Aggregate() && ok:
-			end := time.UnixMilli(start).Add(barLength(kind) + feedDelay(p.cfg))
+			end := time.UnixMilli(start).Add(kind.Window() + feedDelay(p.cfg))
 			if end.After(ended) && end.Before(soon) { // what is in the future is wrong
 				ended = end
 			}

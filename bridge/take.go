@@ -62,7 +62,7 @@ func newestWindow(events []polygon.Event, read time.Time) (end int64) {
 		if e.Status || e.Fault != "" || !e.Channel.Kind.Aggregate() {
 			continue
 		}
-		if at := e.Time + barLength(e.Channel.Kind).Milliseconds(); at < soon {
+		if at := e.Time + e.Channel.Kind.Window().Milliseconds(); at < soon {
 			end = max(end, at)
 		}
 	}

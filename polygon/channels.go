@@ -20,6 +20,17 @@ const (
 // Aggregate reports whether events of the kind are bars, whose identity is (ev, symbol, s).
 func (k Kind) Aggregate() bool { return k == KindAgg || k == KindAgg1m }
 
+// Window is how much time a bar of the kind covers, 0 for other events.
+func (k Kind) Window() time.Duration {
+	switch k {
+	case KindAgg:
+		return time.Second
+	case KindAgg1m:
+		return time.Minute
+	}
+	return 0
+}
+
 // Channel describes one channel of one market.
 type Channel struct {
 	Type        string // value of "ev", and the prefix of a subscribe parameter

@@ -29,14 +29,6 @@ func (k Kind) Timespan() Timespan {
 	return ""
 }
 
-// window is the length of the window of the kind's bars.
-func (k Kind) window() time.Duration {
-	if k == KindAgg1m {
-		return time.Minute
-	}
-	return time.Second
-}
-
 // maxIdlePages is how many pages in a row may bring nothing new before a server is believed to lead in circles.
 const maxIdlePages = 10
 

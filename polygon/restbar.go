@@ -23,7 +23,7 @@ func (b RESTBar) Event(c *Channel, symbol string) []byte {
 	dst = append(append(append(dst, `{"ev":"`...), c.Type...), `","`...)
 	dst = appendString(append(append(dst, c.SymbolField...), `":`...), symbol)
 	dst = strconv.AppendInt(append(dst, `,"s":`...), b.StartMs, 10)
-	dst = strconv.AppendInt(append(dst, `,"e":`...), b.StartMs+c.Kind.window().Milliseconds(), 10)
+	dst = strconv.AppendInt(append(dst, `,"e":`...), b.StartMs+c.Kind.Window().Milliseconds(), 10)
 	raw := Event{Raw: b.Raw}
 	for _, name := range restBarFields {
 		if value := raw.Field(name); value != nil && string(value) != "null" {
