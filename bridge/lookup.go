@@ -144,8 +144,8 @@ func upToDate(ctx context.Context, stream jetstream.Stream, read func(last uint6
 	return upTo(ctx, last, func() (uint64, error) { return read(last) })
 }
 
-// upTo reads until the highest sequence that was seen is last, or above. In a cluster the answers may come from a server that
-// lags behind the stream's leader.
+// upTo reads until the highest sequence that was seen is last, or above. In a cluster each read goes to a server of the stream that is taken
+// at random, and may lag behind the leader.
 func upTo(ctx context.Context, last uint64, read func() (highest uint64, err error)) error {
 	for attempt := 0; ; attempt++ {
 		highest, err := read()
@@ -157,7 +157,7 @@ func upTo(ctx context.Context, last uint64, read func() (highest uint64, err err
 			return nil
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
