@@ -31,7 +31,7 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 		if w.tight { // takes and refuses by turns
 			break
 		}
-		if ofMarket(g) || ofStart(g) && (w.forgot || w.pair) {
+		if ofMarket(g) || ofStart(g) && (w.forgot || w.pair && !w.fills) {
 			// It may begin long before: when what is stored came is not known any more, or only to the other bridge. That tells the time
 			// by its bars, and the market of a schedule has its own.
 			continue

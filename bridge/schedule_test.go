@@ -59,7 +59,7 @@ func newSchedule(seed uint64) *schedule {
 		}
 	}
 	s.tight = rng.IntN(5) == 0 && !s.pair && !s.remote() // gaps do not tell which of two has refused frames
-	if s.fills = rng.IntN(4) == 0 && !s.pair; s.fills {
+	if s.fills = rng.IntN(4) == 0; s.fills {
 		s.symbols = min(s.symbols, 30) // each is asked for, for every gap
 	}
 	now := newSituation(s)

@@ -67,16 +67,18 @@ type sentEvent struct {
 
 // storedEvent is a message of the stream.
 type storedEvent struct {
-	raw  string
-	at   time.Time
-	rest bool // it is from REST
-	dead bool // it is a dead letter, as the other of two bridges has stored a newer version
+	raw    string
+	at     time.Time
+	rest   bool // it is from REST
+	dead   bool // it is a dead letter, as the other of two bridges has stored a newer version
+	filled bool // so, and there is one from REST before it, which was asked for later than it was read
 }
 
 // compare reads the stream and compares it with the tape.
 func (w *world) compare() {
 	have := make(map[string][]storedEvent) // without those from REST
 	var bars []storedBar
+	filled := make(map[string]bool) // bars from REST so far
 	for _, m := range readStream(w.t, w.bus.servers[0].url, "STOCKS") {
 		meta, err := m.Metadata()
 		if err != nil {
@@ -88,11 +90,14 @@ func (w *world) compare() {
 		e, subject := storedEvent{raw: string(m.Data()), at: meta.Timestamp}, m.Subject()
 		if m.Headers().Get(headerReason) == reasonSuperseded {
 			e.dead, subject = true, subjectOf(w.t, m.Data())
+			e.filled = filled[windowOf(w.t, m.Data())]
 		}
 		if e.rest = m.Headers().Get(headerSource) != ""; e.rest || kindOf(polygon.Stocks, subject).Aggregate() {
 			bars = append(bars, storedBar{e, m.Subject(), windowOf(w.t, m.Data())})
 		}
-		if !e.rest {
+		if e.rest {
+			filled[windowOf(w.t, m.Data())] = true
+		} else {
 			have[subject] = append(have[subject], e)
 		}
 	}
@@ -137,7 +142,7 @@ func (w *world) compare() {
 // misplaced says which messages of a subject are altered, twice, or in another order.
 //
 // Each bridge stores in order what it has read. Of two, one may store late what it could not store before the other became active: not
-// before it is active again, and not behind a newer version of the same bar.
+// before it is active again, and not behind a newer version of the same bar, or one from REST.
 func misplaced(want []sentEvent, have []storedEvent) (problems []string) {
 	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	places := make(map[string][]int) // of an event in want
@@ -166,7 +171,7 @@ func misplaced(want []sentEvent, have []storedEvent) (problems []string) {
 		of := want[possible[0]].of
 		last, superseded := overtaken(want, stored, possible[0])
 		switch {
-		case e.dead && !superseded:
+		case e.dead && !superseded && !e.filled:
 			report("message %d is a dead letter, and there is no newer version before it: %s", i, e.raw)
 		case !e.dead && superseded:
 			report("message %d is behind a newer version: %s", i, e.raw)
