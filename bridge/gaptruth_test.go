@@ -31,9 +31,9 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 		if w.tight { // takes and refuses by turns
 			break
 		}
-		if ofMarket(g) || ofStart(g) && (w.forgot || w.pair && !w.fills) {
+		if ofMarket(g) || ofStart(g) && (w.forgot || w.pair) {
 			// It may begin long before: when what is stored came is not known any more, or only to the other bridge. That tells the time
-			// by its bars, and the market of a schedule has its own.
+			// by its bars, and the market of a schedule has its own. Of two bridges, the other may also have read more, and store it later.
 			continue
 		}
 		before := 0 // the newest session that was read before the gap

@@ -42,7 +42,7 @@ func (b *bus) keep() {
 //
 // A bridge whose connection does not end trusts the stream until it has said nothing for trustFor, and may store a window of messages
 // before an ack tells it better: these stand before what it sends again then. That is no promise broken, so the server stays away for long
-// enough; what the bridge sends meanwhile is refused, which it takes as a sign as well.
+// enough, also for what was sent in trust and is on its way; what the bridge sends meanwhile is refused, which it takes as a sign as well.
 func (b *bus) takeBack() {
 	b.servers[0].kill()
 	killed := time.Now()
@@ -50,7 +50,7 @@ func (b *bus) takeBack() {
 		b.servers[0].restoreStore(b.copy)
 	}
 	if b.remote() {
-		silent(b.t, killed)
+		silent(b.t, killed.Add(ackTimeout))
 	}
 	b.servers[0].up()
 }
