@@ -49,12 +49,7 @@ type madeBar struct {
 // or from REST. A bar from REST is one of the versions that the vendor has made, and stands alone or before those of the feed.
 func (w *world) checkFills(records []storedEvent, bars []storedBar) {
 	w.t.Helper()
-	wrong := 0
-	report := func(format string, args ...any) {
-		if wrong++; wrong <= 10 {
-			w.t.Errorf(format, args...)
-		}
-	}
+	report := w.differences("wrong bars and gaps")
 	made := w.made()
 	stored := make(map[string]bool)     // keys
 	began := make(map[string]time.Time) // when a subject had its first bar
@@ -86,9 +81,6 @@ func (w *world) checkFills(records []storedEvent, bars []storedBar) {
 		if !stored[key] {
 			report("missing: %s, made at %v, of gap %s", key, bar.since, filled[i].encode())
 		}
-	}
-	if wrong > 10 {
-		w.t.Errorf("%d wrong bars and gaps in all", wrong)
 	}
 	w.t.Logf("%d gaps were filled, with %d bars from REST of %d", len(filled), fromREST, toFill)
 }

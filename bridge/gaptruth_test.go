@@ -12,12 +12,7 @@ import (
 // them, so that it will be asked for. None is of a time in which what was sent is in the stream.
 func (w *world) checkGaps(gaps []gap, tape []missable) {
 	w.t.Helper()
-	wrong := 0
-	report := func(format string, args ...any) {
-		if wrong++; wrong <= 10 {
-			w.t.Errorf(format, args...)
-		}
-	}
+	report := w.differences("wrong gaps and events")
 	for _, e := range tape {
 		if !e.stored && !e.revision && !slices.ContainsFunc(gaps, func(g gap) bool { return w.knows(g, e) }) {
 			report("sent at %v in session %d, not stored, and of no gap: %s", e.at, e.Session, e.Raw)
@@ -46,9 +41,6 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 				report("sent at %v in session %d, and stored: %s\nall the same in gap %s", e.at, e.Session, e.Raw, g.encode())
 			}
 		}
-	}
-	if wrong > 10 {
-		w.t.Errorf("%d wrong gaps and events in all", wrong)
 	}
 	w.t.Logf("%d gaps", len(gaps))
 }

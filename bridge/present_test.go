@@ -13,7 +13,7 @@ type present struct {
 	rng     *rand.Rand
 	symbols []string
 	volume  int
-	recent  []string // bars that were made, to be corrected, without what differs
+	bars    []string // that were made, without what the versions of one differ in
 }
 
 // newPresent returns a market in which each symbol trades at once, so that the stream knows of it.
@@ -30,7 +30,7 @@ func (p *present) event() ([]byte, bool) {
 			typ = "AM"
 		}
 	case p.rng.IntN(5) == 0:
-		return p.version(p.recent[p.rng.IntN(len(p.recent))]), true
+		return p.version(p.bars[p.rng.IntN(len(p.bars))]), true
 	default:
 		symbol = p.symbols[p.rng.IntN(len(p.symbols))]
 		if p.rng.IntN(10) == 0 {
@@ -48,7 +48,7 @@ func (p *present) bar(typ, symbol string, at time.Time) []byte {
 	}
 	end := at.Truncate(length)
 	bar := fmt.Sprintf(`"ev":%q,"sym":%q,"s":%d,"e":%d`, typ, symbol, end.Add(-length).UnixMilli(), end.UnixMilli())
-	p.recent = append(p.recent, bar)
+	p.bars = append(p.bars, bar)
 	return p.version(bar)
 }
 

@@ -122,21 +122,32 @@ func (w *world) compare() {
 			doubtful++
 		}
 	}
-	wrong := 0
+	report := w.differences("differences")
 	subjects := slices.AppendSeq(slices.Collect(maps.Keys(want)), maps.Keys(have))
 	slices.Sort(subjects)
 	for _, subject := range slices.Compact(subjects) {
 		want, have := want[subject], have[subject]
 		for _, problem := range append(misplaced(want, have), missing(want, have, w.brief && !w.tight)...) {
-			if wrong++; wrong <= 10 {
-				w.t.Errorf("%s: %s", subject, problem)
-			}
+			report("%s: %s", subject, problem)
 		}
 	}
-	if wrong > 10 {
-		w.t.Errorf("%d differences in all", wrong)
-	}
 	w.t.Logf("queue on disk %v, %d sessions, %d frames refused, %d events that had to be stored, %d that may not have been read, or not kept", w.disk, w.vendor.Stats().Sessions, len(refused), must, doubtful)
+}
+
+// differences returns how to report something that is wrong. What there is of it beyond ten is only counted, at the end.
+func (w *world) differences(of string) (report func(format string, args ...any)) {
+	n := 0
+	w.t.Cleanup(func() {
+		if n > 10 {
+			w.t.Errorf("%d %s in all", n, of)
+		}
+	})
+	return func(format string, args ...any) {
+		w.t.Helper()
+		if n++; n <= 10 {
+			w.t.Errorf(format, args...)
+		}
+	}
 }
 
 // misplaced says which messages of a subject are altered, twice, or in another order.
