@@ -35,7 +35,6 @@ type link struct {
 // Nothing is sent while valid, unless it is nil, reports false.
 func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() bool, complain func(error)) (*link, error) {
 	c := &link{
-		acks:      make(chan *nats.Msg, 2*windowSize),
 		closed:    make(chan struct{}),
 		socket:    &socket{ctx: ctx, valid: valid},
 		stream:    stream,
@@ -57,8 +56,14 @@ func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() b
 		c.close()
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
+	roundTrip, err := conn.RTT()
+	if err != nil {
+		c.close()
+		return nil, fmt.Errorf("measure the round trip: %w", err)
+	}
 	inbox := nats.NewInbox() + "."
-	c.window = newWindow(inbox, windowSize)
+	c.window = newWindow(inbox, windowSize(roundTrip))
+	c.acks = make(chan *nats.Msg, 2*c.window.size())
 	if _, err := conn.ChanSubscribe(inbox+"*", c.acks); err != nil {
 		c.close()
 		return nil, fmt.Errorf("subscribe to acks: %w", err)

@@ -63,7 +63,7 @@ func (b *bus) takeBackAndHide() {
 		return err
 	})
 	b.takeBack()
-	const meanwhile = 2 * windowSize // may have been stored since it told
+	const meanwhile = 2 * mostWindow // may have been stored since it told
 	b.request("others have stored more than was lost", func(ctx context.Context, js jetstream.JetStream) error {
 		last, err := lastSequence(ctx, js)
 		if err != nil || last >= before+meanwhile {

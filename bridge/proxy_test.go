@@ -99,17 +99,17 @@ func (p *proxy) pass(to io.Writer, data []byte, answers bool) error {
 	}
 }
 
-// trickle writes data at some 200 kB a second.
+// trickle writes data at some 200 kB a second, and 5 ms late.
 func trickle(to io.Writer, data []byte) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for len(data) > 0 {
+		<-tick.C
 		n := min(len(data), 1000)
 		if _, err := to.Write(data[:n]); err != nil {
 			return err
 		}
 		data = data[n:]
-		<-tick.C
 	}
 	return nil
 }

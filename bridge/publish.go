@@ -15,12 +15,9 @@ import (
 )
 
 const (
-	// windowSize is how many messages may await an ack. The server stores some 100,000 a second, so this is
-	// about 20 ms of its work: enough to keep it busy, and what a lone message may have to wait behind.
-	windowSize = 2048
-	// loadedMessages bounds the messages that are taken from the queue and not settled. It is larger than the window so that
+	// loadedMessages bounds the messages that are taken from the queue and not settled. It is larger than any window so that
 	// one subject whose head waits does not hold up the others.
-	loadedMessages = 8 * windowSize
+	loadedMessages = 8 * mostWindow
 	// ackTimeout is how long an ack may take before the connection is given up, and the stream asked whether it has the
 	// message. One that a change of the stream's leader swallows gets no answer at all.
 	ackTimeout = 3 * time.Second
@@ -106,8 +103,7 @@ func newPublisher(cfg Config, q queue, fills *fillQueue, m *metrics, log *slog.L
 		fresh:   true,
 		fills:   fills,
 
-		throttle: newThrottle(),
-		late:     make(map[*lane]*fifo[*message]),
+		late: make(map[*lane]*fifo[*message]),
 		out: outbox{
 			plain:    nats.Header{jetstream.MsgIDHeader: {""}},
 			revision: nats.Header{jetstream.MsgIDHeader: {""}, headerRevision: {"true"}},
@@ -128,6 +124,7 @@ func newPublisher(cfg Config, q queue, fills *fillQueue, m *metrics, log *slog.L
 // serve publishes over one NATS connection until the queue is closed and drained, the connection
 // ends, or ctx does. Messages that await an ack when it returns are in doubt: reconcile settles them.
 func (p *publisher) serve(ctx context.Context, c *link, stream jetstream.Stream) error {
+	p.throttle = newThrottle(c.window.size())
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {

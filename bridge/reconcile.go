@@ -85,7 +85,6 @@ func (p *publisher) reconcile(ctx context.Context, stream jetstream.Stream) erro
 	p.settleDoubts(stored)
 	p.connected, p.fresh = true, false
 	p.known = known{created: info.Created, acked: info.State.LastSeq, witness: witness, heard: asked}
-	p.throttle = newThrottle()
 	return nil
 }
 

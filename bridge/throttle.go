@@ -4,24 +4,29 @@ import "time"
 
 // throttle says how much of the window may be used. Each refusal halves that, each ack adds one message to it.
 type throttle struct {
+	size    int           // of the window
 	limit   int           // messages in flight
-	full    bool          // the limit was reached: more is sent when half of it is free
+	full    bool          // the limit was reached: more is sent when there is room for a burst
 	pause   time.Duration // how long the last refusal with a limit of one lets all wait; 0 behind an ack
 	paused  time.Time     // nothing is sent before
 	stalled time.Time     // of the first refusal behind the last ack; zero when the last answer was an ack
 }
 
-func newThrottle() throttle { return throttle{limit: windowSize} }
+// burst is how many messages are sent at once when the window was full: so many that the client need not wake its flusher for
+// each, and so few that the server does not run out of messages meanwhile.
+const burst = 16
 
-// holds reports whether nothing more is to be sent now. Messages go in bursts, so that the client's flusher and the server work on batches.
+func newThrottle(size int) throttle { return throttle{size: size, limit: size} }
+
+// holds reports whether nothing more is to be sent now.
 func (t *throttle) holds(inFlight int, now time.Time) bool {
-	return now.Before(t.paused) || t.full && inFlight > t.limit/2
+	return now.Before(t.paused) || t.full && inFlight > t.limit-min(burst, t.limit/2)
 }
 
 // widen is for an ack.
 func (t *throttle) widen() {
 	t.stalled, t.pause = time.Time{}, 0
-	t.limit = min(t.limit+1, windowSize)
+	t.limit = min(t.limit+1, t.size)
 }
 
 // narrow is for a refusal.

@@ -6,6 +6,21 @@ import (
 	"time"
 )
 
+const (
+	// leastWindow is how many messages may await an ack at least. The server stores some 100,000 a second, so this is 5 ms of its work:
+	// what a lone message may have to wait behind. It remembers where the acks of 512 reply subjects go, and looks up those of more.
+	leastWindow = 500
+	// mostWindow is for a server that is far away. On a slow line the last ack of more would take longer than ackTimeout.
+	mostWindow = 2048
+	// fastestServer is how many messages a second a window is for.
+	fastestServer = 100_000
+)
+
+// windowSize is how many messages may await an ack from a server at that distance: what it could store in a round trip.
+func windowSize(roundTrip time.Duration) int {
+	return min(max(int(roundTrip.Seconds()*fastestServer), leastWindow), mostWindow)
+}
+
 // window holds the messages that await an ack on one NATS connection. Each has a slot, and each slot a
 // reply subject of its own, which serves message after message: making one per message costs more
 // than all the rest of an ack.
@@ -36,6 +51,8 @@ func newWindow(prefix string, size int) *window {
 	}
 	return w
 }
+
+func (w *window) size() int { return len(w.slots) }
 
 func (w *window) inFlight() int { return len(w.slots) - len(w.free) }
 
