@@ -36,6 +36,13 @@ type storedBar struct {
 	storedEvent
 	subject string
 	key     string
+	end     time.Time // of its window
+}
+
+// windowEnd is when the window of a bar ended.
+func windowEnd(raw []byte) time.Time {
+	e := polygon.Stocks.Split(nil, slices.Concat([]byte("["), raw, []byte("]")))[0]
+	return time.UnixMilli(e.Time).Add(e.Channel.Kind.Window())
 }
 
 // madeBar is a bar that REST has.

@@ -1,7 +1,9 @@
 package bridge
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bridge/polygon"
@@ -10,7 +12,7 @@ import (
 
 // checkGaps compares the records of gaps with the tape. Each is whole. What the stream lacks of the tape was missed in one of
 // them, so that it will be asked for. None is of a time in which what was sent is in the stream.
-func (w *world) checkGaps(gaps []gap, tape []missable) {
+func (w *world) checkGaps(gaps []gap, tape []missable, bars []storedBar) {
 	w.t.Helper()
 	report := w.differences("wrong gaps and events")
 	for _, e := range tape {
@@ -18,32 +20,107 @@ func (w *world) checkGaps(gaps []gap, tape []missable) {
 			report("sent at %v in session %d, not stored, and of no gap: %s", e.at, e.Session, e.Raw)
 		}
 	}
-	late := time.Duration(0) // by how much a gap may seem to begin too early
-	if w.fills {
-		late = 2 * time.Second // it begins with the newest bar's end; the bar was made within a second of that, and sent some time later
-	}
 	for _, g := range gaps {
-		if w.tight { // takes and refuses by turns
-			break
+		if newest := newestAt(g.To, bars); ofStart(g) && newest.end.After(g.From) {
+			report("in the stream when the gap was over: %s\nall the same in gap %s", newest.raw, g.encode())
 		}
-		if ofMarket(g) || ofStart(g) && (w.forgot || w.pair) {
-			// It may begin long before: when what is stored came is not known any more, or only to the other bridge. That tells the time
-			// by its bars, and the market of a schedule has its own. Of two bridges, the other may also have read more, and store it later.
-			continue
+		if session := w.around(g, tape); session > 0 {
+			report("session %d goes on over gap %s", session, g.encode())
 		}
-		before := 0 // the newest session that was read before the gap
-		for _, e := range tape {
-			switch {
-			case !e.stored || e.repeated:
-			case !e.at.After(g.From.Add(late)):
-				before = max(before, e.Session)
-			case e.at.Before(g.To) && e.Session <= before:
-				report("sent at %v in session %d, and stored: %s\nall the same in gap %s", e.at, e.Session, e.Raw, g.encode())
-			}
+		for _, e := range w.superfluous(g, tape) {
+			report("sent at %v in session %d, and stored: %s\nall the same in gap %s", e.at, e.Session, e.Raw, g.encode())
 		}
 	}
 	w.t.Logf("%d gaps", len(gaps))
 }
+
+// newestAt returns, of the bars of the feed that were the last of their subjects at a time, the one that ended last.
+func newestAt(at time.Time, bars []storedBar) (newest storedBar) {
+	last := make(map[string]storedBar)
+	for _, b := range bars {
+		if b.at.Before(at) {
+			last[b.subject] = b
+		}
+	}
+	for _, b := range last {
+		if !b.rest && b.end.After(newest.end) {
+			newest = b
+		}
+	}
+	return newest
+}
+
+// superfluous returns what is of a gap's time, and yet stored: of what the bridge that recorded the gap has read before. What another
+// one has read, it can only know from the stream.
+func (w *world) superfluous(g gap, tape []missable) (all []missable) {
+	of := w.recorder(g)
+	switch {
+	case of == nil, ofMarket(g):
+		return nil
+	case ofStart(g) && of.forgot: // it knows that from the stream, too
+		return nil
+	}
+	next := 0 // the session that ended the gap
+	for session, since := range of.since {
+		if !since.After(g.To) {
+			next = max(next, session)
+		}
+	}
+	refusing := w.refusing(g, tape)
+	for _, e := range tape {
+		switch {
+		case !e.stored || e.repeated || w.hostOf(e.Session) != of:
+		case !e.at.Before(refusing.from) && e.at.Before(refusing.to):
+		case w.streamed(e).After(g.From) && e.at.Before(g.To) && (e.Session < next || g.Reason == reasonQueueFull):
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// streamed is a time at which a bridge that has read the event knows that the feed streamed: the end of a bar, in a market of the present.
+func (w *world) streamed(e missable) time.Time {
+	if w.present {
+		return e.end
+	}
+	return e.at
+}
+
+// around returns a session of which something was read both before a gap and after it, where the gap is said to be between two.
+func (w *world) around(g gap, tape []missable) (session int) {
+	of := w.recorder(g)
+	if of == nil || w.tight || g.Reason == reasonDamaged || g.Reason == reasonSubscribing {
+		return 0
+	}
+	before := make(map[int]bool)
+	for _, e := range tape {
+		switch {
+		case !e.stored || e.repeated || w.hostOf(e.Session) != of:
+		case e.at.Before(g.From):
+			before[e.Session] = true
+		case e.at.After(g.To) && before[e.Session]:
+			return e.Session
+		}
+	}
+	return 0
+}
+
+// recorder returns the bridge that has recorded a gap, nil when that is not known: of two, one may have been killed before it could say so.
+func (w *world) recorder(g gap) *host {
+	if !w.pair {
+		return w.host
+	}
+	line := fmt.Sprintf("from=%s to=%s", g.From.Format(logTime), g.To.Format(logTime))
+	for _, h := range w.hosts {
+		if strings.Contains(h.bridge.log.String(), line) {
+			return h
+		}
+	}
+	return nil
+}
+
+// logTime is how times stand in the log.
+const logTime = "2006-01-02T15:04:05.000Z07:00"
 
 // ofStart reports whether a gap was found when a process began to feed.
 func ofStart(g gap) bool { return g.Reason == reasonRestart || g.Reason == reasonTakeover }
@@ -56,6 +133,7 @@ type missable struct {
 	repeated bool      // there are such copies
 	revision bool      // of a bar that was sent before; the REST API is not asked for those
 	start    time.Time // of a bar's window, in the time of the market; zero for other events
+	end      time.Time // of the window
 }
 
 // missable returns the tape.
@@ -74,7 +152,7 @@ func (w *world) missable(have map[string][]storedEvent) (tape []missable) {
 		e := missable{Sent: sent, at: sent.At.Truncate(time.Millisecond), stored: stored[raw]}
 		parsed := polygon.Stocks.Split(nil, []byte("["+raw+"]"))[0]
 		if parsed.Fault == "" && parsed.Channel.Kind.Aggregate() {
-			e.start = time.UnixMilli(parsed.Time)
+			e.start, e.end = time.UnixMilli(parsed.Time), windowEnd(sent.Raw)
 			subject := subjectOf(w.t, sent.Raw)
 			e.revision = w.vendor.changes[raw] || !e.start.After(newest[subject])
 			if !e.revision {

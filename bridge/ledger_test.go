@@ -11,6 +11,7 @@ type ledger struct {
 	safe map[int]int // must be in the stream in the end, whatever happens
 	kept map[int]int // were safe when the bridge's disk was copied
 
+	since   map[int]time.Time   // when each began
 	readBy  map[int][]time.Time // when each that was read was known to be
 	refused map[int]int         // by a tight queue at least, of the processes whose first session it is
 }
@@ -19,6 +20,7 @@ func newLedger() *ledger {
 	return &ledger{
 		read:    make(map[int]int),
 		safe:    make(map[int]int),
+		since:   make(map[int]time.Time),
 		readBy:  make(map[int][]time.Time),
 		refused: make(map[int]int),
 	}

@@ -8,7 +8,7 @@ import (
 	"bridge/polygon/polygontest"
 )
 
-// present is a market of the present: the filler asks for bars by the clock. No two of its events are equal, as each has a volume of its own.
+// present is a market of the present. No two of its events are equal, as each has a volume of its own.
 type present struct {
 	rng     *rand.Rand
 	symbols []string
@@ -60,7 +60,7 @@ func (p *present) version(bar string) []byte {
 
 // letAsk lets REST have the bars of a frame, where gaps are filled.
 func (v *vendor) letAsk(frame []byte) {
-	if v.present != nil {
+	if v.fills {
 		v.Past(frame)
 		v.made = append(v.made, madeFrame{time.Now(), frame})
 	}
@@ -68,7 +68,7 @@ func (v *vendor) letAsk(frame []byte) {
 
 // missed makes bars that no session is sent, of the seconds before the present one, where gaps are filled.
 func (v *vendor) missed() {
-	if v.present == nil {
+	if !v.fills {
 		return
 	}
 	for range 10 {

@@ -1,6 +1,10 @@
 package bridge
 
-import "bridge/polygon/polygontest"
+import (
+	"time"
+
+	"bridge/polygon/polygontest"
+)
 
 // sentFrame is a frame of the tape.
 type sentFrame struct{ session, frame int }
@@ -52,4 +56,33 @@ func (w *world) knows(g gap, e missable) bool {
 		return !g.From.After(w.readBy[e.Session][e.Frame-1])
 	}
 	return e.isOf(g)
+}
+
+// refusing returns the time in which a tight queue takes and refuses by turns, as far as it is in a gap: from the first frame that the
+// stream lacks until all were taken for long enough, or the next one was. It is zero for other queues, and when the stream lacks nothing.
+func (w *world) refusing(g gap, tape []missable) (during span) {
+	if !w.tight {
+		return span{}
+	}
+	refused := false // the frame before
+	for _, e := range tape {
+		read := e.at
+		if known := w.readBy[e.Session]; e.Frame <= len(known) {
+			read = known[e.Frame-1]
+		}
+		switch {
+		case e.stored && refused:
+			if refused = false; !e.at.Before(during.to) {
+				during.to = e.at.Add(time.Millisecond)
+			}
+		case e.stored, read.Before(g.From), !e.at.Before(g.To):
+		default:
+			refused = true
+			if during.from.IsZero() {
+				during.from = e.at
+			}
+			during.to = e.at.Add(fullFor)
+		}
+	}
+	return during
 }

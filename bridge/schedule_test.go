@@ -15,9 +15,10 @@ type schedule struct {
 	servers   int           // one, or a cluster of three
 	replicas  int           // of the servers, those that hold the stream: one, or all
 	disk      bool          // the queue is on disk
-	brief     bool          // the servers' memory of ids is at its least, and the vendor repeats nothing
-	tight     bool          // the queue is so small that an outage fills it; the vendor repeats nothing
-	fills     bool          // gaps are filled; the vendor's bars are of the present, and it repeats nothing
+	brief     bool          // the servers' memory of ids is at its least
+	tight     bool          // the queue is so small that an outage fills it
+	present   bool          // the vendor's bars are of the present, and not of a market that runs quicker
+	fills     bool          // gaps are filled
 	drain     time.Duration // how long a bridge that is asked to stop may take
 	symbols   int
 	perSecond int // second bars of a second of the market
@@ -62,6 +63,7 @@ func newSchedule(seed uint64) *schedule {
 	if s.fills = rng.IntN(4) == 0; s.fills {
 		s.symbols = min(s.symbols, 30) // each is asked for, for every gap
 	}
+	s.present = rng.IntN(3) == 0 || s.fills || s.pair // REST is asked by the clock, and of two bridges one tells by its bars how long the other was active
 	now := newSituation(s)
 	for range 12 + rng.IntN(24) {
 		m := now.draw(rng)
@@ -78,6 +80,10 @@ func newSchedule(seed uint64) *schedule {
 // whatever becomes of that server.
 func (s *schedule) remote() bool { return s.servers > s.replicas }
 
+// repeats reports whether the vendor sends some bars again as they are. Where the servers forget them, or a queue refuses some, it could
+// not be told whether one is stored twice, or which one is.
+func (s *schedule) repeats() bool { return !s.brief && !s.tight && !s.present }
+
 // bridges is how many there are.
 func (s *schedule) bridges() int {
 	if s.pair {
@@ -88,8 +94,8 @@ func (s *schedule) bridges() int {
 
 func (s *schedule) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: two bridges %v, servers %d, replicas %d, queue on disk %v, tight %v, gaps are filled %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
-		s.seed, s.pair, s.servers, s.replicas, s.disk, s.tight, s.fills, s.brief, s.drain, s.symbols)
+	fmt.Fprintf(&b, "seed %d: two bridges %v, servers %d, replicas %d, queue on disk %v, tight %v, market of the present %v, gaps are filled %v, brief memory of ids %v, drain timeout %v, %d symbols\n",
+		s.seed, s.pair, s.servers, s.replicas, s.disk, s.tight, s.present, s.fills, s.brief, s.drain, s.symbols)
 	for i, st := range s.steps {
 		fmt.Fprintf(&b, "  %2d %s\n", i+1, st)
 	}

@@ -16,7 +16,7 @@ import (
 func (w *world) awaitSession() {
 	for {
 		var lost bool
-		var session int
+		var session polygontest.Subscriber
 		var of *host
 		w.awaitVendor("a bridge streams", func(st polygontest.Stats) bool {
 			lost = w.lost(st)
@@ -45,14 +45,14 @@ func (w *world) lost(st polygontest.Stats) bool { return !w.pair && st.Evicted+s
 
 // streaming returns the session that streams, and the bridge whose it is: nil when there is none, or two, or it is of a process that
 // does not run.
-func (w *world) streaming() (session int, of *host) {
+func (w *world) streaming() (session polygontest.Subscriber, of *host) {
 	all := w.vendor.Subscribers()
 	for _, h := range w.hosts {
 		if len(all) == 1 && all[0].Key == h.key && all[0].Session >= h.first && !h.bridge.paused && h.bridge.cmd != nil {
-			return all[0].Session, h
+			return all[0], h
 		}
 	}
-	return 0, nil
+	return session, nil
 }
 
 // streams reports whether the session that is known of the bridge is the present one, and streams.
@@ -72,14 +72,15 @@ func (w *world) hostOf(session int) *host {
 }
 
 // enter takes note of a session, before anything is sent in it: all that was read is of the ones before.
-func (w *world) enter(session int) {
-	if session == w.session {
+func (w *world) enter(s polygontest.Subscriber) {
+	if s.Session == w.session {
 		return
 	}
 	eventually(w.t, "the frames that were read are counted", w.count)
 	w.before += w.read[w.session]
-	w.session = session
-	w.hasRead(session, 0)
+	w.session = s.Session
+	w.hasRead(w.session, 0)
+	w.since[w.session] = s.Since.Truncate(time.Millisecond) // gaps are no more exact
 	w.vendor.plan()
 	w.vendor.missed()
 }

@@ -93,7 +93,7 @@ func (w *world) compare() {
 			e.filled = filled[windowOf(w.t, m.Data())]
 		}
 		if e.rest = m.Headers().Get(headerSource) != ""; e.rest || kindOf(polygon.Stocks, subject).Aggregate() {
-			bars = append(bars, storedBar{e, m.Subject(), windowOf(w.t, m.Data())})
+			bars = append(bars, storedBar{e, m.Subject(), windowOf(w.t, m.Data()), windowEnd(m.Data())})
 		}
 		if e.rest {
 			filled[windowOf(w.t, m.Data())] = true
@@ -105,7 +105,7 @@ func (w *world) compare() {
 		w.checkFills(have["stocks.gap"], bars)
 	}
 	gaps, tape := w.readGaps(have["stocks.gap"]), w.missable(have)
-	w.checkGaps(gaps, tape)
+	w.checkGaps(gaps, tape, bars)
 	refused := w.refusals(tape)
 	delete(have, "stocks.gap")
 
@@ -127,7 +127,7 @@ func (w *world) compare() {
 	slices.Sort(subjects)
 	for _, subject := range slices.Compact(subjects) {
 		want, have := want[subject], have[subject]
-		for _, problem := range append(misplaced(want, have), missing(want, have, w.brief && !w.tight)...) {
+		for _, problem := range append(misplaced(want, have), missing(want, have, !w.repeats() && !w.tight)...) {
 			report("%s: %s", subject, problem)
 		}
 	}

@@ -24,8 +24,9 @@ type vendor struct {
 	rng     *rand.Rand            // for what is sent
 	fates   *rand.Rand            // for how sessions end
 	next    func() ([]byte, bool) // event of the market
-	present *present              // the market, where gaps are filled; nil elsewhere
-	made    []madeFrame           // what REST has
+	present *present              // the market, where it is one of the present; nil elsewhere
+	fills   bool                  // REST has the bars
+	made    []madeFrame           // that it has
 	newest  map[string]int64      // start of the newest bar of the market, by subject
 	changes map[string]bool       // whether a bar, when it was first made, was a correction of an earlier version
 	frames  map[int][][]byte      // sent so far, by session; a session that ends may not have had them all
@@ -42,6 +43,7 @@ func newVendor(t *testing.T, s *schedule) *vendor {
 	v := &vendor{
 		Server:  polygontest.NewServer(config),
 		pair:    s.pair,
+		fills:   s.fills,
 		t:       t,
 		rng:     rand.New(rand.NewPCG(s.seed, 2)),
 		burst:   10 * min(s.perSecond, s.symbols),
@@ -52,14 +54,14 @@ func newVendor(t *testing.T, s *schedule) *vendor {
 	}
 	t.Cleanup(v.Close)
 	v.plan()
-	if s.fills {
+	if s.present {
 		v.present = newPresent(v.rng, s.symbols)
 		v.next = v.present.event
 		return v
 	}
 	oddities := polygontest.Typical()
 	oddities.Corrected, oddities.Repeated = .2, .1
-	if s.brief || s.tight || s.pair {
+	if !s.repeats() {
 		oddities.Repeated = 0
 	}
 	market := polygontest.Market{

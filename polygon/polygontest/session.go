@@ -25,6 +25,7 @@ type session struct {
 	phase   phase
 	key     string          // with which it authenticated
 	params  map[string]bool // held, as written
+	since   time.Time       // when it first asked for one; zero while it has not
 	traded  int             // how many of them the market serves
 	frames  int             // of data, sent so far
 	held    []byte          // answers that wait for the next frame of data

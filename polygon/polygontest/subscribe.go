@@ -1,6 +1,9 @@
 package polygontest
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Answers says how the answers to a subscribe are framed. All three were seen or are allowed by the vendor's
 // documentation.
@@ -15,6 +18,7 @@ const (
 // subscribe answers each parameter: refusals first, then confirmations, as the vendor does, and nothing for
 // channels that do not exist or parameters already held.
 func (c *session) subscribe(list string) {
+	c.asks(time.Now())
 	params := strings.Split(list, ",")
 	c.server.update(func(st *Stats) { st.Params = append(st.Params, params...) })
 
@@ -110,6 +114,15 @@ func enclose(elements ...[]byte) []byte {
 		frame = append(frame, e...)
 	}
 	return append(frame, ']')
+}
+
+// asks notes when the session asks for parameters first.
+func (c *session) asks(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.since.IsZero() {
+		c.since = now
+	}
 }
 
 func (c *session) holds(param string) bool {

@@ -3,6 +3,7 @@ package polygontest
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Stats counts what has happened to a server.
@@ -38,7 +39,8 @@ func (s *Server) Stats() Stats {
 // Subscriber is a session that holds a parameter and still receives.
 type Subscriber struct {
 	Session int
-	Key     string // with which it authenticated
+	Key     string    // with which it authenticated
+	Since   time.Time // when it first asked for a parameter
 }
 
 // Subscribers returns those of this moment, oldest first.
@@ -49,7 +51,7 @@ func (s *Server) Subscribers() (all []Subscriber) {
 	for _, c := range sessions {
 		c.mu.Lock()
 		if c.phase == phaseLive && len(c.params) > 0 {
-			all = append(all, Subscriber{c.number, c.key})
+			all = append(all, Subscriber{c.number, c.key, c.since})
 		}
 		c.mu.Unlock()
 	}
