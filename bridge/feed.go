@@ -17,6 +17,7 @@ import (
 type State string
 
 const (
+	StateIdle        State = "idle" // it stands by, or stops
 	StateConnecting  State = "connecting"
 	StateSubscribing State = "subscribing"
 	StateStreaming   State = "streaming"
@@ -63,6 +64,7 @@ type feed struct {
 
 // run keeps a session going until ctx ends or it may not dial any more, which is success, or the feed refuses the key.
 func (f *feed) run(ctx context.Context) error {
+	defer f.metrics.enter(StateIdle)
 	f.away = &interruption{reason: reasonRestart}
 	if f.took {
 		f.away.reason = reasonTakeover

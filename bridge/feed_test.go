@@ -100,6 +100,34 @@ func TestFeedComesBack(t *testing.T) {
 	}
 }
 
+// TestFeedIsIdle: a feed that does not run, as that of a bridge that stands by, is idle, and not what it was last.
+func TestFeedIsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := polygontest.NewUnstartedServer(polygontest.Config{Market: polygontest.Market{Symbols: polygontest.Symbols(3)}, Pace: polygontest.RealTime})
+		f := newTestFeed(t, srv, "A.*")
+		is := func(when string, want State) {
+			t.Helper()
+			synctest.Wait()
+			for _, s := range []State{StateIdle, StateStreaming} {
+				if got := value(t, f.metrics, "bridge_session_state", "state="+string(s)) == 1; got != (s == want) {
+					t.Errorf("%s: %s is %v", when, s, got)
+				}
+			}
+		}
+		is("before", StateIdle)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() { _ = f.run(ctx) }()
+		if err := srv.WaitSubscribed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		is("while it runs", StateStreaming)
+		stop()
+		is("after", StateIdle)
+		srv.Close()
+	})
+}
+
 // TestFeedBackoff: a feed that keeps failing is asked ever more seldom, up to every 30 s, and a session
 // that dies young does not start this over.
 func TestFeedBackoff(t *testing.T) {

@@ -61,6 +61,7 @@ func newMetrics(reg prometheus.Registerer, market polygon.Market) *metrics {
 	m.framesReceived = m.counter("bridge_frames_received_total", "Frames read from the feed.")
 	m.framesDropped = m.counters("bridge_frames_dropped_total", "Frames that were read and lost.", "reason")
 	m.sessionState = m.gauges("bridge_session_state", "1 for what the feed is doing, 0 for the other states.", "state")
+	m.enter(StateIdle)
 	m.sessionsEnded = m.counters("bridge_sessions_ended_total", "Sessions with the feed that ended, or could not be opened.", "reason")
 	m.gaps = m.counters("bridge_gaps_total", "Times in which the feed was not streaming, or what it sent was lost, that have ended.", "reason")
 	m.gapSeconds = m.counters("bridge_gap_seconds_total", "Length of the gaps that have an outcome.", "outcome")

@@ -56,7 +56,7 @@ func (m *metrics) sessionEnded(reason string) { m.sessionsEnded.WithLabelValues(
 
 // enter says what the feed is doing from now on.
 func (m *metrics) enter(now State) {
-	for _, s := range []State{StateConnecting, StateSubscribing, StateStreaming, StateWaiting} {
+	for _, s := range []State{StateIdle, StateConnecting, StateSubscribing, StateStreaming, StateWaiting} {
 		value := 0.0
 		if s == now {
 			value = 1
