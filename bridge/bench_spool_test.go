@@ -98,7 +98,7 @@ func BenchmarkReconcile(b *testing.B) {
 	for b.Loop() {
 		again := newPublisher(cfg, newMemory(1<<20), newFillQueue(), newMetrics(nil, polygon.Stocks), quiet(b))
 		again.known = known{created: p.known.created, acked: p.known.acked}
-		again.doubt = &doubt{floor: p.known.acked - leastWindow}
+		again.doubt = &doubt{floor: p.known.acked - mostWindow}
 		if err := again.reconcile(b.Context(), stream); err != nil {
 			b.Fatal(err)
 		}

@@ -75,6 +75,12 @@ func (p *publisher) connection(ctx context.Context, ready *readiness) error {
 	if err := awaitRest(ctx, c, stream, p.market); err != nil {
 		return err
 	}
+	asked := time.Now()
+	info, err := currentInfo(ctx, stream)
+	if err != nil {
+		return err
+	}
+	c.window = newWindow(c.inbox, windowSize(info.Config.Replicas, time.Since(asked)))
 	if err := p.reconcile(ctx, stream); err != nil {
 		return fmt.Errorf("reconcile: %w", err)
 	}

@@ -22,8 +22,9 @@ var errDisconnected = errors.New("nats: connection lost")
 type link struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
+	inbox  string         // prefix of the subjects of acks
 	acks   chan *nats.Msg // one place per slot and more for strangers'; an answer without a place times out
-	window *window
+	window *window        // made when the stream is known
 	closed chan struct{}
 	socket *socket
 
@@ -35,6 +36,8 @@ type link struct {
 // Nothing is sent while valid, unless it is nil, reports false.
 func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() bool, complain func(error)) (*link, error) {
 	c := &link{
+		inbox:     nats.NewInbox() + ".",
+		acks:      make(chan *nats.Msg, 2*mostWindow),
 		closed:    make(chan struct{}),
 		socket:    &socket{ctx: ctx, valid: valid},
 		stream:    stream,
@@ -56,15 +59,7 @@ func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() b
 		c.close()
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	roundTrip, err := conn.RTT()
-	if err != nil {
-		c.close()
-		return nil, fmt.Errorf("measure the round trip: %w", err)
-	}
-	inbox := nats.NewInbox() + "."
-	c.window = newWindow(inbox, windowSize(roundTrip))
-	c.acks = make(chan *nats.Msg, 2*c.window.size())
-	if _, err := conn.ChanSubscribe(inbox+"*", c.acks); err != nil {
+	if _, err := conn.ChanSubscribe(c.inbox+"*", c.acks); err != nil {
 		c.close()
 		return nil, fmt.Errorf("subscribe to acks: %w", err)
 	}

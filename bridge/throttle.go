@@ -5,6 +5,7 @@ import "time"
 // throttle says how much of the window may be used. Each refusal halves that, each ack adds one message to it.
 type throttle struct {
 	size    int           // of the window
+	burst   int           // messages that are sent at once, at least, when it was full
 	limit   int           // messages in flight
 	full    bool          // the limit was reached: more is sent when there is room for a burst
 	pause   time.Duration // how long the last refusal with a limit of one lets all wait; 0 behind an ack
@@ -12,15 +13,21 @@ type throttle struct {
 	stalled time.Time     // of the first refusal behind the last ack; zero when the last answer was an ack
 }
 
-// burst is how many messages are sent at once when the window was full: so many that the client need not wake its flusher for
-// each, and so few that the server does not run out of messages meanwhile.
-const burst = 16
+// nearBurst is how many messages are sent at once when a small window was full: so many that the client need not wake its flusher for
+// each, and so few that the server does not run out of messages meanwhile. Several servers work on half of a large one at once.
+const nearBurst = 16
 
-func newThrottle(size int) throttle { return throttle{size: size, limit: size} }
+func newThrottle(size int) throttle {
+	burst := size / 2
+	if size == nearWindow {
+		burst = nearBurst
+	}
+	return throttle{size: size, burst: burst, limit: size}
+}
 
 // holds reports whether nothing more is to be sent now.
 func (t *throttle) holds(inFlight int, now time.Time) bool {
-	return now.Before(t.paused) || t.full && inFlight > t.limit-min(burst, t.limit/2)
+	return now.Before(t.paused) || t.full && inFlight > t.limit-min(t.burst, t.limit/2)
 }
 
 // widen is for an ack.

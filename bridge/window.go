@@ -7,18 +7,21 @@ import (
 )
 
 const (
-	// leastWindow is how many messages may await an ack at least. The server stores some 100,000 a second, so this is 5 ms of its work:
-	// what a lone message may have to wait behind. It remembers where the acks of 512 reply subjects go, and looks up those of more.
-	leastWindow = 500
-	// mostWindow is for a server that is far away. On a slow line the last ack of more would take longer than ackTimeout.
+	// nearWindow is how many messages may await an ack of a stream with one copy, on a server that is near. That stores some 100,000 a
+	// second, so this is 5 ms of its work. It remembers where the acks of 512 reply subjects go, and looks up those of more.
+	nearWindow = 500
+	// mostWindow is for all others. An ack takes longer there: for its way, or until most of the servers have the message.
 	mostWindow = 2048
-	// fastestServer is how many messages a second a window is for.
-	fastestServer = 100_000
+	// near is how long a server that is near takes to answer a question about a stream, at most.
+	near = 5 * time.Millisecond
 )
 
-// windowSize is how many messages may await an ack from a server at that distance: what it could store in a round trip.
-func windowSize(roundTrip time.Duration) int {
-	return min(max(int(roundTrip.Seconds()*fastestServer), leastWindow), mostWindow)
+// windowSize is how many messages may await an ack of a stream that has so many copies, and is answered for in that time.
+func windowSize(replicas int, answered time.Duration) int {
+	if replicas == 1 && answered <= near {
+		return nearWindow
+	}
+	return mostWindow
 }
 
 // window holds the messages that await an ack on one NATS connection. Each has a slot, and each slot a

@@ -30,34 +30,20 @@ func TestWindowTakesNoLateAnswer(t *testing.T) {
 	}
 }
 
-// TestWindowSize: a server that is far away gets more messages at once.
+// TestWindowSize: where an ack takes longer than the server's work, more messages are in flight.
 func TestWindowSize(t *testing.T) {
 	for _, tt := range []struct {
-		roundTrip time.Duration
-		want      int
+		name     string
+		replicas int
+		answered time.Duration
+		want     int
 	}{
-		{100 * time.Microsecond, 500},
-		{5 * time.Millisecond, 500},
-		{20 * time.Millisecond, 2000},
-		{time.Second, 2048},
+		{"one copy, near", 1, time.Millisecond, 500},
+		{"one copy, far", 1, 10 * time.Millisecond, 2048},
+		{"three copies", 3, time.Millisecond, 2048},
 	} {
-		if got := windowSize(tt.roundTrip); got != tt.want {
-			t.Errorf("%v: got %d, want %d", tt.roundTrip, got, tt.want)
+		if got := windowSize(tt.replicas, tt.answered); got != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
 		}
-	}
-}
-
-// TestWindowOfFarServer: the window of a link is for how far its server is.
-func TestWindowOfFarServer(t *testing.T) {
-	t.Parallel()
-	proxy := newProxy(t, newNATS(t).up().url)
-	proxy.set(linkSlow)
-	c, err := dialLink(t.Context(), testConfig(proxy.url()).NATS, "STOCKS", nil, func(error) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	if c.window.size() <= leastWindow {
-		t.Errorf("the window is %d messages", c.window.size())
 	}
 }
