@@ -66,12 +66,19 @@ func (w *world) superfluous(g gap, tape []missable) (all []missable) {
 			next = max(next, session)
 		}
 	}
+	began := true // with nothing of the next session streamed before the gap
+	for _, e := range tape {
+		began = began && (e.Session != next || !e.stored || w.streamed(e).After(g.From))
+	}
 	refusing := w.refusing(g, tape)
 	for _, e := range tape {
+		known := of.readBy[e.Session]
 		switch {
 		case !e.stored || e.repeated || w.hostOf(e.Session) != of:
 		case !e.at.Before(refusing.from) && e.at.Before(refusing.to):
 		case w.streamed(e).After(g.From) && e.at.Before(g.To) && (e.Session < next || g.Reason == reasonQueueFull):
+			all = append(all, e)
+		case e.Session == next && began && e.Frame <= len(known) && known[e.Frame-1].Before(g.To): // it ends too late
 			all = append(all, e)
 		}
 	}

@@ -1,10 +1,6 @@
 package bridge
 
-import (
-	"time"
-
-	"bridge/polygon/polygontest"
-)
+import "bridge/polygon/polygontest"
 
 // sentFrame is a frame of the tape.
 type sentFrame struct{ session, frame int }
@@ -59,7 +55,7 @@ func (w *world) knows(g gap, e missable) bool {
 }
 
 // refusing returns the time in which a tight queue takes and refuses by turns, as far as it is in a gap: from the first frame that the
-// stream lacks until all were taken for long enough, or the next one was. It is zero for other queues, and when the stream lacks nothing.
+// stream lacks until all were taken for long enough. It is zero for other queues, and when the stream lacks nothing.
 func (w *world) refusing(g gap, tape []missable) (during span) {
 	if !w.tight {
 		return span{}
@@ -72,9 +68,7 @@ func (w *world) refusing(g gap, tape []missable) (during span) {
 		}
 		switch {
 		case e.stored && refused:
-			if refused = false; !e.at.Before(during.to) {
-				during.to = e.at.Add(time.Millisecond)
-			}
+			refused, during.to = false, read.Add(fullFor)
 		case e.stored, read.Before(g.From), !e.at.Before(g.To):
 		default:
 			refused = true
