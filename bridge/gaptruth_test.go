@@ -38,7 +38,7 @@ func (w *world) checkGaps(gaps []gap, tape []missable, bars []storedBar) {
 func newestAt(at time.Time, bars []storedBar) (newest storedBar) {
 	last := make(map[string]storedBar)
 	for _, b := range bars {
-		if b.at.Before(at) {
+		if b.at.Before(at) && !b.dead {
 			last[b.subject] = b
 		}
 	}
@@ -66,7 +66,7 @@ func (w *world) superfluous(g gap, tape []missable) (all []missable) {
 			next = max(next, session)
 		}
 	}
-	began := true // with nothing of the next session streamed before the gap
+	began := true // the next session, behind the gap: nothing of it streamed before
 	for _, e := range tape {
 		began = began && (e.Session != next || !e.stored || w.streamed(e).After(g.From))
 	}
