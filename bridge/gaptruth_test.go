@@ -50,35 +50,40 @@ func newestAt(at time.Time, bars []storedBar) (newest storedBar) {
 	return newest
 }
 
-// superfluous returns what is of a gap's time, and yet stored: of what the bridge that recorded the gap has read before. What another
-// one has read, it can only know from the stream.
+// superfluous returns what is of a gap's time, and yet stored. At a start, a bridge knows of what another one has read, and of what its
+// own disk has lost, only from the stream.
 func (w *world) superfluous(g gap, tape []missable) (all []missable) {
 	of := w.recorder(g)
-	switch {
-	case of == nil, ofMarket(g):
-		return nil
-	case ofStart(g) && of.forgot: // it knows that from the stream, too
+	if ofMarket(g) || ofStart(g) && (of == nil || of.forgot) {
 		return nil
 	}
-	next := 0 // the session that ended the gap
-	for session, since := range of.since {
-		if !since.After(g.To) {
-			next = max(next, session)
-		}
+	late := time.Duration(0) // by how much a gap may seem to begin too early
+	if w.present {
+		late = 2 * time.Second // it begins with the newest bar's end; the bar was made within a second of that, and sent some time later
 	}
+	before := 0   // the newest session that was read before the gap
 	began := true // the next session, behind the gap: nothing of it streamed before
+	next := 0     // the session that ended the gap
+	if of != nil {
+		next = of.sessionAt(g.To)
+	}
 	for _, e := range tape {
+		if e.stored && !e.repeated && !e.at.After(g.From.Add(late)) && !(ofStart(g) && w.hostOf(e.Session) != of) {
+			before = max(before, e.Session)
+		}
 		began = began && (e.Session != next || !e.stored || w.streamed(e).After(g.From))
 	}
 	refusing := w.refusing(g, tape)
 	for _, e := range tape {
-		known := of.readBy[e.Session]
 		switch {
-		case !e.stored || e.repeated || w.hostOf(e.Session) != of:
+		case !e.stored || e.repeated || ofStart(g) && w.hostOf(e.Session) != of:
 		case !e.at.Before(refusing.from) && e.at.Before(refusing.to):
+		case e.Session <= before && e.at.After(g.From.Add(late)) && e.at.Before(g.To):
+			all = append(all, e)
+		case of == nil || w.hostOf(e.Session) != of:
 		case w.streamed(e).After(g.From) && e.at.Before(g.To) && (e.Session < next || g.Reason == reasonQueueFull):
 			all = append(all, e)
-		case e.Session == next && began && e.Frame <= len(known) && known[e.Frame-1].Before(g.To): // it ends too late
+		case e.Session == next && began && of.hadRead(e.Sent, g.To): // it ends too late
 			all = append(all, e)
 		}
 	}

@@ -3,6 +3,8 @@ package bridge
 import (
 	"maps"
 	"time"
+
+	"bridge/polygon/polygontest"
 )
 
 // ledger is what is known of how far a bridge has read the sessions of its feed, in frames by session.
@@ -52,4 +54,20 @@ func (l *ledger) takeBack() {
 	for session, n := range l.safe {
 		l.safe[session] = min(n, l.kept[session])
 	}
+}
+
+// sessionAt returns the newest session that had begun by a time, 0 for none.
+func (l *ledger) sessionAt(at time.Time) (newest int) {
+	for session, since := range l.since {
+		if !since.After(at) {
+			newest = max(newest, session)
+		}
+	}
+	return newest
+}
+
+// hadRead reports whether an event is known to have been read before a time.
+func (l *ledger) hadRead(e polygontest.Sent, at time.Time) bool {
+	known := l.readBy[e.Session]
+	return e.Frame <= len(known) && known[e.Frame-1].Before(at)
 }
