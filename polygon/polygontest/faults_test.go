@@ -140,6 +140,37 @@ func TestStalledConnectionAnswersNothing(t *testing.T) {
 	})
 }
 
+// The times are those of a connection's data: a half-open one has ended though it is there.
+func TestFormerSubscribers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewUnstartedServer(Config{})
+		s.StartPipe()
+		defer s.Close()
+		begin := time.Now()
+		s.NextSession(StallAfter(1))
+		s.NextSession(DropAfter(1))
+		for range 2 {
+			time.Sleep(time.Minute)
+			c := subscribe(t, s, "A.*")
+			time.Sleep(time.Minute)
+			go s.Send([]byte("[]"))
+			c.next()
+			time.Sleep(time.Minute)
+			c.CloseNow()
+			synctest.Wait()
+		}
+		login(t, s).CloseNow() // asks for nothing
+		synctest.Wait()
+		want := []Subscriber{
+			{Session: 1, Key: "key", Since: begin.Add(1 * time.Minute), Until: begin.Add(2 * time.Minute)},
+			{Session: 2, Key: "key", Since: begin.Add(4 * time.Minute), Until: begin.Add(5 * time.Minute)},
+		}
+		if got := s.FormerSubscribers(); !slices.Equal(got, want) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
 func TestStalledConnectionStillCounts(t *testing.T) {
 	for _, limit := range []Limit{KickOlder, RefuseNewer} {
 		t.Run(string(limit), func(t *testing.T) {

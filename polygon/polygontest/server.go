@@ -81,6 +81,7 @@ type Server struct {
 	closed      bool
 	work        sync.WaitGroup // sessions and the market; grows only while not closed
 	sessions    []*session     // open ones, oldest first
+	former      []Subscriber   // that have ended
 	script      [][]Fault      // of the sessions to come
 	restScript  []RESTFault    // of the REST requests to come
 	restGranted []time.Time    // when those of the last minute were granted, where the plan limits them

@@ -26,6 +26,7 @@ type session struct {
 	key     string          // with which it authenticated
 	params  map[string]bool // held, as written
 	since   time.Time       // when it first asked for one; zero while it has not
+	silent  time.Time       // when a fault made it half-open; zero while none has
 	traded  int             // how many of them the market serves
 	frames  int             // of data, sent so far
 	held    []byte          // answers that wait for the next frame of data
@@ -222,8 +223,17 @@ func (s *Server) admit(c *session) {
 
 // exit takes a session from the open ones.
 func (s *Server) exit(c *session) {
+	c.mu.Lock()
+	was := Subscriber{Session: c.number, Key: c.key, Since: c.since, Until: c.silent}
+	c.mu.Unlock()
+	if was.Until.IsZero() {
+		was.Until = time.Now()
+	}
 	s.update(func(st *Stats) {
 		st.Open--
+		if !was.Since.IsZero() {
+			s.former = append(s.former, was)
+		}
 		s.sessions = slices.DeleteFunc(slices.Clone(s.sessions), func(other *session) bool { return other == c })
 	})
 }

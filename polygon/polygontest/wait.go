@@ -36,14 +36,22 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
-// Subscriber is a session that holds a parameter and still receives.
+// Subscriber is a session that has asked for a parameter.
 type Subscriber struct {
 	Session int
 	Key     string    // with which it authenticated
-	Since   time.Time // when it first asked for a parameter
+	Since   time.Time // when it first asked
+	Until   time.Time // when its connection ended or fell silent; zero while it receives
 }
 
-// Subscribers returns those of this moment, oldest first.
+// FormerSubscribers returns those whose connections have ended, in the order in which they did.
+func (s *Server) FormerSubscribers() []Subscriber {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clip(s.former)
+}
+
+// Subscribers returns those that hold a parameter and still receive, oldest first.
 func (s *Server) Subscribers() (all []Subscriber) {
 	s.mu.Lock()
 	sessions := s.sessions
@@ -51,7 +59,7 @@ func (s *Server) Subscribers() (all []Subscriber) {
 	for _, c := range sessions {
 		c.mu.Lock()
 		if c.phase == phaseLive && len(c.params) > 0 {
-			all = append(all, Subscriber{c.number, c.key, c.since})
+			all = append(all, Subscriber{Session: c.number, Key: c.key, Since: c.since})
 		}
 		c.mu.Unlock()
 	}
