@@ -5,9 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"bridge/polygon"
-	"bridge/polygon/polygontest"
 )
 
 // checkGaps compares the records of gaps with the tape. Each is whole. What the stream lacks of the tape was missed in one of
@@ -24,10 +21,15 @@ func (w *world) checkGaps(gaps []gap, tape []missable, bars []storedBar) {
 		if newest := newestAt(g.To, bars); ofStart(g) && newest.end.After(g.From) {
 			report("in the stream when the gap was over: %s\nall the same in gap %s", newest.raw, g.encode())
 		}
-		if session := w.around(g, tape); session > 0 {
+		of := w.recorder(g)
+		if session := w.around(g, of, tape); session > 0 {
 			report("session %d goes on over gap %s", session, g.encode())
 		}
-		for _, e := range w.superfluous(g, tape) {
+		if latest := w.latestBegin(g, of); g.From.After(latest) {
+			report("nothing could come any more at %v, before gap %s", latest, g.encode())
+		}
+		had := w.had(g, of, tape)
+		for _, e := range slices.Concat(w.tooEarly(g, of, had), w.tooLate(g, of, had)) {
 			report("sent at %v in session %d, and stored: %s\nall the same in gap %s", e.at, e.Session, e.Raw, g.encode())
 		}
 	}
@@ -50,58 +52,63 @@ func newestAt(at time.Time, bars []storedBar) (newest storedBar) {
 	return newest
 }
 
-// superfluous returns what is of a gap's time, and yet stored. At a start, a bridge knows of what another one has read, and of what its
-// own disk has lost, only from the stream.
-func (w *world) superfluous(g gap, tape []missable) (all []missable) {
-	of := w.recorder(g)
+// had returns what of the tape is in the stream, and was not for others to know than a gap's recorder, which is nil when it is not known. At a start,
+// a bridge knows of what another one has read, and of what its own disk has lost, only from the stream.
+func (w *world) had(g gap, of *host, tape []missable) (had []missable) {
 	if ofMarket(g) || ofStart(g) && (of == nil || of.forgot) {
 		return nil
 	}
-	late := time.Duration(0) // by how much a gap may seem to begin too early
-	if w.present {
-		late = 2 * time.Second // it begins with the newest bar's end; the bar was made within a second of that, and sent some time later
-	}
-	before := 0   // the newest session that was read before the gap
-	began := true // the next session, behind the gap: nothing of it streamed before
-	next := 0     // the session that ended the gap
-	if of != nil {
-		next = of.sessionAt(g.To)
-	}
-	for _, e := range tape {
-		if e.stored && !e.repeated && !e.at.After(g.From.Add(late)) && !(ofStart(g) && w.hostOf(e.Session) != of) {
-			before = max(before, e.Session)
-		}
-		began = began && (e.Session != next || !e.stored || w.streamed(e).After(g.From))
-	}
 	refusing := w.refusing(g, tape)
 	for _, e := range tape {
+		if e.stored && !e.repeated && !refusing.has(e.at) && (!ofStart(g) || w.hostOf(e.Session) == of) {
+			had = append(had, e)
+		}
+	}
+	return had
+}
+
+// tooEarly returns what came before a gap, and yet is of its time.
+func (w *world) tooEarly(g gap, of *host, had []missable) (all []missable) {
+	from := g.From
+	if w.present {
+		from = from.Add(2 * time.Second) // it begins with the newest bar's end; the bar was made within a second of that, and sent some time later
+	}
+	before := 0 // the newest session that was read before the gap
+	for _, e := range had {
+		if !e.at.After(from) {
+			before = max(before, e.Session)
+		}
+	}
+	ended := w.sessionAt(of, g.To)
+	for _, e := range had {
+		its := of != nil && w.hostOf(e.Session) == of
 		switch {
-		case !e.stored || e.repeated || ofStart(g) && w.hostOf(e.Session) != of:
-		case !e.at.Before(refusing.from) && e.at.Before(refusing.to):
-		case e.Session <= before && e.at.After(g.From.Add(late)) && e.at.Before(g.To):
-			all = append(all, e)
-		case of == nil || w.hostOf(e.Session) != of:
-		case w.streamed(e).After(g.From) && e.at.Before(g.To) && (e.Session < next || g.Reason == reasonQueueFull):
-			all = append(all, e)
-		case e.Session == next && began && of.hadRead(e.Sent, g.To): // it ends too late
+		case !e.at.Before(g.To):
+		case e.Session <= before && e.at.After(from),
+			its && (e.Session < ended || g.Reason == reasonQueueFull) && w.streamed(e).After(g.From):
 			all = append(all, e)
 		}
 	}
 	return all
 }
 
-// streamed is a time at which a bridge that has read the event knows that the feed streamed: the end of a bar, in a market of the present.
-func (w *world) streamed(e missable) time.Time {
-	if w.present {
-		return e.end
+// tooLate returns what the session that ended a gap has read before that.
+func (w *world) tooLate(g gap, of *host, had []missable) (all []missable) {
+	ended := w.sessionAt(of, g.To)
+	if w.sessionAt(of, g.From) == ended {
+		return nil // it is between two frames of one session
 	}
-	return e.at
+	for _, e := range had {
+		if e.Session == ended && of.hadRead(e.Sent, g.To) {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 // around returns a session of which something was read both before a gap and after it, where the gap is said to be between two.
-func (w *world) around(g gap, tape []missable) (session int) {
-	of := w.recorder(g)
-	if of == nil || w.tight || g.Reason == reasonDamaged || g.Reason == reasonSubscribing {
+func (w *world) around(g gap, of *host, tape []missable) (session int) {
+	if of == nil || w.tight || !betweenSessions(g) {
 		return 0
 	}
 	before := make(map[int]bool)
@@ -117,12 +124,50 @@ func (w *world) around(g gap, tape []missable) (session int) {
 	return 0
 }
 
+// latestBegin is the time by which a gap between two sessions began: when the first of them ended. A market of another time does not tell a bridge
+// that was paused how old is what it reads; but it reads all of it before it begins another session. So it is where there was no session before:
+// a bridge that begins its first one anew knows it by the bars in the stream, whose windows had ended when it began.
+func (w *world) latestBegin(g gap, of *host) (latest time.Time) {
+	next := w.sessionAt(of, g.To)
+	if next == 0 || !betweenSessions(g) {
+		return g.To
+	}
+	var began time.Time
+	for _, s := range w.vendor.FormerSubscribers() {
+		switch {
+		case s.Session == next:
+			began = s.Since
+		case s.Session < next && (ofStart(g) || s.Key == of.key) && s.Until.After(latest):
+			latest = s.Until
+		}
+	}
+	if !w.present || latest.IsZero() {
+		return began
+	}
+	return latest
+}
+
+// betweenSessions reports whether a gap is of a time in which its recorder had no session.
+func betweenSessions(g gap) bool {
+	return g.Reason != reasonQueueFull && g.Reason != reasonSubscribing && g.Reason != reasonDamaged
+}
+
+// sessionAt returns a bridge's newest session that had begun by a time, 0 for none.
+func (w *world) sessionAt(of *host, at time.Time) (newest int) {
+	for _, s := range w.vendor.FormerSubscribers() {
+		if of != nil && s.Key == of.key && !s.Since.Truncate(time.Millisecond).After(at) { // gaps are no more exact
+			newest = max(newest, s.Session)
+		}
+	}
+	return newest
+}
+
 // recorder returns the bridge that has recorded a gap, nil when that is not known: of two, one may have been killed before it could say so.
 func (w *world) recorder(g gap) *host {
 	if !w.pair {
 		return w.host
 	}
-	line := fmt.Sprintf("from=%s to=%s", g.From.Format(logTime), g.To.Format(logTime))
+	line := fmt.Sprintf("market=stocks reason=%s from=%s to=%s", g.Reason, g.From.Format(logTime), g.To.Format(logTime))
 	for _, h := range w.hosts {
 		if strings.Contains(h.bridge.log.String(), line) {
 			return h
@@ -136,61 +181,6 @@ const logTime = "2006-01-02T15:04:05.000Z07:00"
 
 // ofStart reports whether a gap was found when a process began to feed.
 func ofStart(g gap) bool { return g.Reason == reasonRestart || g.Reason == reasonTakeover }
-
-// missable is an event of the tape that may have been missed.
-type missable struct {
-	polygontest.Sent
-	at       time.Time // when it was sent, as exact as gaps are
-	stored   bool      // maybe as a copy that was sent before or after
-	repeated bool      // there are such copies
-	revision bool      // of a bar that was sent before; the REST API is not asked for those
-	start    time.Time // of a bar's window, in the time of the market; zero for other events
-	end      time.Time // of the window
-}
-
-// missable returns the tape.
-func (w *world) missable(have map[string][]storedEvent) (tape []missable) {
-	stored := make(map[string]bool)
-	for _, events := range have {
-		for _, e := range events {
-			stored[e.raw] = true
-		}
-	}
-	copies := make(map[string]int)
-	newest := make(map[string]time.Time)
-	for _, sent := range w.vendor.sent() {
-		raw := string(sent.Raw)
-		copies[raw]++
-		e := missable{Sent: sent, at: sent.At.Truncate(time.Millisecond), stored: stored[raw]}
-		parsed := polygon.Stocks.Split(nil, []byte("["+raw+"]"))[0]
-		if parsed.Fault == "" && parsed.Channel.Kind.Aggregate() {
-			e.start, e.end = time.UnixMilli(parsed.Time), windowEnd(sent.Raw)
-			subject := subjectOf(w.t, sent.Raw)
-			e.revision = w.vendor.changes[raw] || !e.start.After(newest[subject])
-			if !e.revision {
-				newest[subject] = e.start
-			}
-		}
-		tape = append(tape, e)
-	}
-	for i := range tape {
-		tape[i].repeated = copies[string(tape[i].Raw)] > 1
-	}
-	return tape
-}
-
-// isOf reports whether the event was missed in a gap. That of a restart may begin where the newest bar in the stream ends, and
-// the market of a schedule has its own time.
-func (e missable) isOf(g gap) bool {
-	switch {
-	case e.at.After(g.To.Add(afterGap)):
-		return false
-	case ofMarket(g):
-		first, _ := g.windows().starts(time.Minute)
-		return e.start.IsZero() || !e.start.Before(first)
-	}
-	return !e.at.Before(g.From.Add(-beforeGap))
-}
 
 // ofMarket reports whether a gap begins at a time of the schedule's market.
 func ofMarket(g gap) bool { return g.length() > longestStop }

@@ -13,7 +13,6 @@ type ledger struct {
 	safe map[int]int // must be in the stream in the end, whatever happens
 	kept map[int]int // were safe when the bridge's disk was copied
 
-	since   map[int]time.Time   // when each began
 	readBy  map[int][]time.Time // when each that was read was known to be
 	refused map[int]int         // by a tight queue at least, of the processes whose first session it is
 }
@@ -22,7 +21,6 @@ func newLedger() *ledger {
 	return &ledger{
 		read:    make(map[int]int),
 		safe:    make(map[int]int),
-		since:   make(map[int]time.Time),
 		readBy:  make(map[int][]time.Time),
 		refused: make(map[int]int),
 	}
@@ -54,16 +52,6 @@ func (l *ledger) takeBack() {
 	for session, n := range l.safe {
 		l.safe[session] = min(n, l.kept[session])
 	}
-}
-
-// sessionAt returns the newest session that had begun by a time, 0 for none.
-func (l *ledger) sessionAt(at time.Time) (newest int) {
-	for session, since := range l.since {
-		if !since.After(at) {
-			newest = max(newest, session)
-		}
-	}
-	return newest
 }
 
 // hadRead reports whether an event is known to have been read before a time.

@@ -1,6 +1,10 @@
 package bridge
 
-import "bridge/polygon/polygontest"
+import (
+	"time"
+
+	"bridge/polygon/polygontest"
+)
 
 // sentFrame is a frame of the tape.
 type sentFrame struct{ session, frame int }
@@ -80,3 +84,6 @@ func (w *world) refusing(g gap, tape []missable) (during span) {
 	}
 	return during
 }
+
+// has reports whether a time is in the span.
+func (s span) has(at time.Time) bool { return !at.Before(s.from) && at.Before(s.to) }

@@ -80,7 +80,6 @@ func (w *world) enter(s polygontest.Subscriber) {
 	w.before += w.read[w.session]
 	w.session = s.Session
 	w.hasRead(w.session, 0)
-	w.since[w.session] = s.Since.Truncate(time.Millisecond) // gaps are no more exact
 	w.vendor.plan()
 	w.vendor.missed()
 }
