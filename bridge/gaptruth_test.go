@@ -167,7 +167,7 @@ func (w *world) recorder(g gap) *host {
 	if !w.pair {
 		return w.host
 	}
-	line := fmt.Sprintf("market=stocks reason=%s from=%s to=%s", g.Reason, g.From.Format(logTime), g.To.Format(logTime))
+	line := fmt.Sprintf(`msg="gap in the feed" market=stocks reason=%s from=%s to=%s`, g.Reason, g.From.Format(logTime), g.To.Format(logTime))
 	for _, h := range w.hosts {
 		if strings.Contains(h.bridge.log.String(), line) {
 			return h
