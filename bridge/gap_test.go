@@ -119,6 +119,31 @@ func TestWhenTheFeedLastStreamed(t *testing.T) {
 	}
 }
 
+// TestGapBehindWhatIsStored: the frame before a gap may have been stored by a process before this one, and have waited for it while it was
+// stopped; then the newest bar in the stream says more than the clock.
+func TestGapBehindWhatIsStored(t *testing.T) {
+	read := time.Now().Truncate(time.Second).Add(-time.Hour)
+	for _, tt := range []struct {
+		name     string
+		streamed time.Duration // by the stream, from when the frame was read
+		want     time.Duration
+	}{
+		{"at once", -2 * time.Second, -2 * time.Second},
+		{"stopped over the weekend", -60 * time.Hour, -60 * time.Hour},
+		{"a replay", -8 * 24 * time.Hour, 0},
+		{"another bridge has stored since", time.Minute, 0},
+	} {
+		p, q := loading(t)
+		p.streamed = read.Add(tt.streamed)
+		put(t, q, kindGap, newGap(p.cfg, "disconnected", read, time.Now()).encode())
+		loadAll(p)
+		g, err := parseGap(p.lanes["stocks.gap"].head.raw)
+		if err != nil || g.From.Sub(read) != tt.want {
+			t.Errorf("%s: got a gap from %v, %v, want it from %v", tt.name, g.From.Sub(read), err, tt.want)
+		}
+	}
+}
+
 // TestLastBarOfADelayedFeed was new when it came, however old its window was then.
 func TestLastBarOfADelayedFeed(t *testing.T) {
 	p, _ := loading(t)

@@ -18,7 +18,8 @@ func (p *publisher) loadGap(rec spool.Record, r *loaded) {
 		if g.From = last; last.IsZero() || !last.Before(g.To) {
 			return // nothing was ever streamed before
 		}
-	case last.Before(g.From) && !g.From.After(p.lastAt): // no pong came since the last frame
+	case last.Before(g.From) && !g.From.After(p.lastAt), // no pong came since the last frame
+		p.lastAt.IsZero() && goesBackTo(last, g.From): // and this process has not loaded that frame
 		g.From = last
 	}
 	p.openGap(g, r)

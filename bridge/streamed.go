@@ -68,12 +68,15 @@ func (p *publisher) lastBar(last map[string]lastMessage) time.Time {
 // older than that replays the past.
 const longestStop = 7 * 24 * time.Hour
 
+// goesBackTo reports whether what was read at a time may have waited since the end of its newest bar's window.
+func goesBackTo(end, read time.Time) bool { return end.Before(read) && read.Sub(end) < longestStop }
+
 // lastStreamed is when the feed was last known to stream before the record that is being loaded: when the record before it was
 // read, or as the stream tells of what another process has read. A process that was stopped reads, when it goes on, what had
 // waited for it all the time: then the newest bar's window says more than the clock.
 func (p *publisher) lastStreamed() time.Time {
 	last := p.lastAt
-	if end := time.UnixMilli(p.lastEnd).Add(feedDelay(p.cfg)); end.Before(last) && last.Sub(end) < longestStop {
+	if end := time.UnixMilli(p.lastEnd).Add(feedDelay(p.cfg)); goesBackTo(end, last) {
 		last = end
 	}
 	if p.streamed.After(last) {
