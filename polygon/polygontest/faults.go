@@ -3,7 +3,6 @@ package polygontest
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/coder/websocket"
 )
@@ -106,9 +105,6 @@ func (c *session) strike(frames int) {
 			c.server.background(func() { c.conn.Close(websocket.StatusCode(f.code), "") })
 		case kindStall:
 			c.wire.stall()
-			c.mu.Lock()
-			c.silent = time.Now()
-			c.mu.Unlock()
 			c.server.update(func(st *Stats) { st.Stalled++ })
 		case kindEvict:
 			c.server.background(c.evict)

@@ -140,10 +140,10 @@ func TestStalledConnectionAnswersNothing(t *testing.T) {
 	})
 }
 
-// The times are those of a connection's data: a half-open one has ended though it is there.
+// The times are those of what a connection is sent: a half-open one, or one that does not read its eviction, has ended though it is there.
 func TestFormerSubscribers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewUnstartedServer(Config{})
+		s := NewUnstartedServer(Config{Plan: Plan{Limit: KickOlder}})
 		s.StartPipe()
 		defer s.Close()
 		begin := time.Now()
@@ -159,12 +159,15 @@ func TestFormerSubscribers(t *testing.T) {
 			c.CloseNow()
 			synctest.Wait()
 		}
-		login(t, s).CloseNow() // asks for nothing
+		evicted := subscribe(t, s, "A.*")
+		time.Sleep(time.Minute)
+		last := login(t, s) // asks for nothing
+		time.Sleep(time.Minute)
+		evicted.CloseNow()
+		last.CloseNow()
 		synctest.Wait()
-		want := []Subscriber{
-			{Session: 1, Key: "key", Since: begin.Add(1 * time.Minute), Until: begin.Add(2 * time.Minute)},
-			{Session: 2, Key: "key", Since: begin.Add(4 * time.Minute), Until: begin.Add(5 * time.Minute)},
-		}
+		minute := func(n time.Duration) time.Time { return begin.Add(n * time.Minute) }
+		want := []Subscriber{{1, "key", minute(1), minute(2)}, {2, "key", minute(4), minute(5)}, {3, "key", minute(6), minute(7)}}
 		if got := s.FormerSubscribers(); !slices.Equal(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}

@@ -26,7 +26,7 @@ type session struct {
 	key     string          // with which it authenticated
 	params  map[string]bool // held, as written
 	since   time.Time       // when it first asked for one; zero while it has not
-	silent  time.Time       // when a fault made it half-open; zero while none has
+	until   time.Time       // when it left; zero before
 	traded  int             // how many of them the market serves
 	frames  int             // of data, sent so far
 	held    []byte          // answers that wait for the next frame of data
@@ -189,7 +189,7 @@ func (c *session) leaveFrom(p phase) bool {
 		return false
 	}
 	subscribed := len(c.params) > 0
-	c.phase = phaseLeft
+	c.phase, c.until = phaseLeft, time.Now()
 	clear(c.params)
 	c.traded = 0
 	c.mu.Unlock()
@@ -221,14 +221,11 @@ func (s *Server) admit(c *session) {
 	}
 }
 
-// exit takes a session from the open ones.
+// exit takes a session, which has left, from the open ones.
 func (s *Server) exit(c *session) {
 	c.mu.Lock()
-	was := Subscriber{Session: c.number, Key: c.key, Since: c.since, Until: c.silent}
+	was := Subscriber{Session: c.number, Key: c.key, Since: c.since, Until: c.until}
 	c.mu.Unlock()
-	if was.Until.IsZero() {
-		was.Until = time.Now()
-	}
 	s.update(func(st *Stats) {
 		st.Open--
 		if !was.Since.IsZero() {

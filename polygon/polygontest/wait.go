@@ -41,10 +41,10 @@ type Subscriber struct {
 	Session int
 	Key     string    // with which it authenticated
 	Since   time.Time // when it first asked
-	Until   time.Time // when its connection ended or fell silent; zero while it receives
+	Until   time.Time // when it was sent its last, though its connection may have lasted; zero while it receives
 }
 
-// FormerSubscribers returns those whose connections have ended, in the order in which they did.
+// FormerSubscribers returns those whose connections are closed, in the order in which they were.
 func (s *Server) FormerSubscribers() []Subscriber {
 	s.mu.Lock()
 	defer s.mu.Unlock()
