@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"bridge/polygon/polygontest"
 )
 
 // checkGaps compares the records of gaps with the tape. Each is whole. What the stream lacks of the tape was missed in one of
@@ -17,23 +19,33 @@ func (w *world) checkGaps(gaps []gap, tape []missable, bars []storedBar) {
 			report("sent at %v in session %d, not stored, and of no gap: %s", e.at, e.Session, e.Raw)
 		}
 	}
+	unknown := 0
 	for _, g := range gaps {
 		if newest := newestAt(g.To, bars); ofStart(g) && newest.end.After(g.From) {
 			report("in the stream when the gap was over: %s\nall the same in gap %s", newest.raw, g.encode())
 		}
+		if g.Reason == reasonQueueFull && !w.tight {
+			report("the queue was never full, and there is gap %s", g.encode())
+		}
 		of := w.recorder(g)
+		if of == nil {
+			unknown++
+		}
 		if session := w.around(g, of, tape); session > 0 {
 			report("session %d goes on over gap %s", session, g.encode())
 		}
-		if latest := w.latestBegin(g, of); g.From.After(latest) {
-			report("nothing could come any more at %v, before gap %s", latest, g.encode())
+		if latest, known := w.latestBegin(g, of, tape); known && g.From.After(latest) {
+			report("no session was on after %v, and later begins gap %s", latest, g.encode())
 		}
 		had := w.had(g, of, tape)
-		for _, e := range slices.Concat(w.tooEarly(g, of, had), w.tooLate(g, of, had)) {
-			report("sent at %v in session %d, and stored: %s\nall the same in gap %s", e.at, e.Session, e.Raw, g.encode())
+		for _, e := range w.tooEarly(g, of, had) {
+			report("sent at %v in session %d, and stored: %s\nand before it begins gap %s", e.at, e.Session, e.Raw, g.encode())
+		}
+		for _, e := range w.tooLate(g, of, had) {
+			report("sent at %v in session %d, read and stored: %s\nand only then ends gap %s", e.at, e.Session, e.Raw, g.encode())
 		}
 	}
-	w.t.Logf("%d gaps", len(gaps))
+	w.t.Logf("%d gaps, of which %d may be of either bridge", len(gaps), unknown)
 }
 
 // newestAt returns, of the bars of the feed that were the last of their subjects at a time, the one that ended last.
@@ -52,8 +64,8 @@ func newestAt(at time.Time, bars []storedBar) (newest storedBar) {
 	return newest
 }
 
-// had returns what of the tape is in the stream, and was not for others to know than a gap's recorder, which is nil when it is not known. At a start,
-// a bridge knows of what another one has read, and of what its own disk has lost, only from the stream.
+// had returns the events that are in the stream, and that a gap's recorder must have known of. At a start, a bridge knows of what another one
+// has read, and of what its own disk has lost, only from the stream.
 func (w *world) had(g gap, of *host, tape []missable) (had []missable) {
 	if ofMarket(g) || ofStart(g) && (of == nil || of.forgot) {
 		return nil
@@ -79,13 +91,14 @@ func (w *world) tooEarly(g gap, of *host, had []missable) (all []missable) {
 			before = max(before, e.Session)
 		}
 	}
-	ended := w.sessionAt(of, g.To)
+	next := w.sessionAt(of, g.To)
 	for _, e := range had {
-		its := of != nil && w.hostOf(e.Session) == of
+		own := of != nil && w.hostOf(e.Session) == of
 		switch {
 		case !e.at.Before(g.To):
-		case e.Session <= before && e.at.After(from),
-			its && (e.Session < ended || g.Reason == reasonQueueFull) && w.streamed(e).After(g.From):
+		case e.Session <= before && e.at.After(from): // the session went on
+			all = append(all, e)
+		case own && (e.Session < next || g.Reason == reasonQueueFull) && w.streamed(e).After(g.From):
 			all = append(all, e)
 		}
 	}
@@ -94,12 +107,12 @@ func (w *world) tooEarly(g gap, of *host, had []missable) (all []missable) {
 
 // tooLate returns what the session that ended a gap has read before that.
 func (w *world) tooLate(g gap, of *host, had []missable) (all []missable) {
-	ended := w.sessionAt(of, g.To)
-	if w.sessionAt(of, g.From) == ended {
-		return nil // it is between two frames of one session
+	if !betweenSessions(g) {
+		return nil
 	}
+	next := w.sessionAt(of, g.To)
 	for _, e := range had {
-		if e.Session == ended && of.hadRead(e.Sent, g.To) {
+		if e.Session == next && of.hadRead(e.Sent, g.To) {
 			all = append(all, e)
 		}
 	}
@@ -124,27 +137,26 @@ func (w *world) around(g gap, of *host, tape []missable) (session int) {
 	return 0
 }
 
-// latestBegin is the time by which a gap between two sessions began: when the first of them ended. A market of another time does not tell a bridge
-// that was paused how old is what it reads; but it reads all of it before it begins another session. So it is where there was no session before:
-// a bridge that begins its first one anew knows it by the bars in the stream, whose windows had ended when it began.
-func (w *world) latestBegin(g gap, of *host) (latest time.Time) {
+// latestBegin is the time by which a gap between two sessions begins, if it is known: when the first of them ended. It is when the second began
+// where nothing came in the first, and where bars do not tell a bridge that was paused how long they have waited for it.
+func (w *world) latestBegin(g gap, of *host, tape []missable) (latest time.Time, known bool) {
 	next := w.sessionAt(of, g.To)
 	if next == 0 || !betweenSessions(g) {
-		return g.To
+		return time.Time{}, false
 	}
-	var began time.Time
+	var first polygontest.Subscriber
 	for _, s := range w.vendor.FormerSubscribers() {
 		switch {
 		case s.Session == next:
-			began = s.Since
-		case s.Session < next && (ofStart(g) || s.Key == of.key) && s.Until.After(latest):
-			latest = s.Until
+			latest = s.Since
+		case s.Session < next && s.Session > first.Session && (ofStart(g) || s.Key == of.key):
+			first = s
 		}
 	}
-	if !w.present || latest.IsZero() {
-		return began
+	if w.present && slices.ContainsFunc(tape, func(e missable) bool { return e.Session == first.Session }) && first.Until.Before(latest) {
+		latest = first.Until
 	}
-	return latest
+	return latest, true
 }
 
 // betweenSessions reports whether a gap is of a time in which its recorder had no session.
