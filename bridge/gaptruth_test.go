@@ -138,7 +138,7 @@ func (w *world) around(g gap, of *host, tape []missable) (session int) {
 }
 
 // latestBegin is the time by which a gap between two sessions begins, if it is known: when the first of them ended. It is when the second began
-// where nothing came in the first, and where bars do not tell a bridge that was paused how long they have waited for it.
+// where nothing that came in the first was read, and where bars do not tell a bridge that was paused how long they have waited for it.
 func (w *world) latestBegin(g gap, of *host, tape []missable) (latest time.Time, known bool) {
 	next := w.sessionAt(of, g.To)
 	if next == 0 || !betweenSessions(g) {
@@ -153,7 +153,7 @@ func (w *world) latestBegin(g gap, of *host, tape []missable) (latest time.Time,
 			first = s
 		}
 	}
-	if w.present && slices.ContainsFunc(tape, func(e missable) bool { return e.Session == first.Session }) && first.Until.Before(latest) {
+	if w.present && slices.ContainsFunc(tape, func(e missable) bool { return e.Session == first.Session && e.stored }) && first.Until.Before(latest) {
 		latest = first.Until
 	}
 	return latest, true
