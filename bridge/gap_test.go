@@ -144,6 +144,36 @@ func TestGapBehindWhatIsStored(t *testing.T) {
 	}
 }
 
+// TestGapOfAStoppedBridge: what it read when it went on had waited for it. The stream tells more only of the time before it read that.
+func TestGapOfAStoppedBridge(t *testing.T) {
+	read := time.Now().Truncate(time.Second).Add(-time.Hour)
+	const waited = 60 * time.Hour
+	for _, tt := range []struct {
+		name     string
+		streamed time.Duration // by the stream, from when the frame was read
+		want     time.Duration
+	}{
+		{"alone", -waited - time.Minute, -waited},
+		{"another bridge was on meanwhile", -time.Minute, -time.Minute},
+		{"another bridge has stored since", time.Minute, -waited},
+	} {
+		p, q := loading(t)
+		p.streamed = read.Add(tt.streamed)
+		second := int(read.Add(-waited).Sub(gapTime)/time.Second) - 1
+		if err := q.Append(kindFrame, frameOf(secondBar("X", second, 1)), read); err != nil {
+			t.Fatal(err)
+		}
+		put(t, q, kindGap, newGap(p.cfg, "disconnected", read, time.Now()).encode())
+		loadAll(p)
+		settle(p, "stocks.agg.X")
+		loadAll(p)
+		g, err := parseGap(p.lanes["stocks.gap"].head.raw)
+		if err != nil || g.From.Sub(read) != tt.want {
+			t.Errorf("%s: got a gap from %v, %v, want it from %v", tt.name, g.From.Sub(read), err, tt.want)
+		}
+	}
+}
+
 // TestLastBarOfADelayedFeed was new when it came, however old its window was then.
 func TestLastBarOfADelayedFeed(t *testing.T) {
 	p, _ := loading(t)

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"time"
 
 	"bridge/bridge/internal/spool"
 )
@@ -13,13 +14,13 @@ func (p *publisher) loadGap(rec spool.Record, r *loaded) {
 		p.log.Error("gap not understood", "err", err)
 		return
 	}
-	switch last := p.lastStreamed(); {
+	switch last := p.lastStreamed(g.From); {
 	case g.From.IsZero():
 		if g.From = last; last.IsZero() || !last.Before(g.To) {
 			return // nothing was ever streamed before
 		}
-	case last.Before(g.From) && !g.From.After(p.lastAt), // no pong came since the last frame
-		p.lastAt.IsZero() && goesBackTo(last, g.From): // and this process has not loaded that frame
+	case g.From.After(p.lastAt) && !p.lastAt.IsZero(): // a pong came since the last frame
+	case goesBackTo(last, g.From):
 		g.From = last
 	}
 	p.openGap(g, r)
@@ -32,7 +33,7 @@ func (p *publisher) lookForHole(rec spool.Record, r *loaded) {
 	}
 	since := rec.Since
 	if since.IsZero() { // what came before the hole is gone
-		since = p.lastStreamed()
+		since = p.lastStreamed(time.Time{})
 	}
 	g := newGap(p.cfg, reasonDamaged, since, rec.At)
 	g.ID = fmt.Sprintf("%s-%d", g.ID, rec.Seq)

@@ -72,14 +72,14 @@ const longestStop = 7 * 24 * time.Hour
 func goesBackTo(end, read time.Time) bool { return end.Before(read) && read.Sub(end) < longestStop }
 
 // lastStreamed is when the feed was last known to stream before the record that is being loaded: when the record before it was
-// read, or as the stream tells of what another process has read. A process that was stopped reads, when it goes on, what had
-// waited for it all the time: then the newest bar's window says more than the clock.
-func (p *publisher) lastStreamed() time.Time {
+// read, or as the stream tells of what was read before a time, zero for any, by another process. A process that was stopped reads, when it
+// goes on, what had waited for it all the time: then the newest bar's window says more than the clock.
+func (p *publisher) lastStreamed(before time.Time) time.Time {
 	last := p.lastAt
 	if end := time.UnixMilli(p.lastEnd).Add(feedDelay(p.cfg)); goesBackTo(end, last) {
 		last = end
 	}
-	if p.streamed.After(last) {
+	if p.streamed.After(last) && (before.IsZero() || p.streamed.Before(before)) {
 		last = p.streamed
 	}
 	return last.UTC().Truncate(time.Millisecond)
