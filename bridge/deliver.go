@@ -75,12 +75,9 @@ func (p *publisher) connection(ctx context.Context, ready *readiness) error {
 	if err := awaitRest(ctx, c, stream, p.market); err != nil {
 		return err
 	}
-	asked := time.Now()
-	info, err := currentInfo(ctx, stream)
-	if err != nil {
+	if err := c.openWindow(ctx, stream); err != nil {
 		return err
 	}
-	c.window = newWindow(c.inbox, windowSize(info.Config.Replicas, time.Since(asked)))
 	if err := p.reconcile(ctx, stream); err != nil {
 		return fmt.Errorf("reconcile: %w", err)
 	}

@@ -24,7 +24,7 @@ type link struct {
 	js     jetstream.JetStream
 	inbox  string         // prefix of the subjects of acks
 	acks   chan *nats.Msg // one place per slot and more for strangers'; an answer without a place times out
-	window *window        // made when the stream is known
+	window *window        // nil until openWindow
 	closed chan struct{}
 	socket *socket
 
@@ -64,6 +64,17 @@ func dialLink(ctx context.Context, cfg NATSConfig, stream string, valid func() b
 		return nil, fmt.Errorf("subscribe to acks: %w", err)
 	}
 	return c, nil
+}
+
+// openWindow makes the window, for how many copies the stream has, and how far it is.
+func (c *link) openWindow(ctx context.Context, stream jetstream.Stream) error {
+	asked := time.Now()
+	info, err := currentInfo(ctx, stream)
+	if err != nil {
+		return err
+	}
+	c.window = newWindow(c.inbox, windowSize(info.Config.Replicas, time.Since(asked)))
+	return nil
 }
 
 // err says why the connection ended.

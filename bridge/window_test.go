@@ -47,3 +47,26 @@ func TestWindowSize(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowOfFarServer: the window of a link is for how far its stream is.
+func TestWindowOfFarServer(t *testing.T) {
+	t.Parallel()
+	proxy := newProxy(t, newNATS(t).up().url)
+	proxy.set(linkSlow)
+	cfg := testConfig(proxy.url())
+	c, err := dialLink(t.Context(), cfg.NATS, cfg.Stream, nil, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	stream, err := openStream(t.Context(), c.js, cfg, quiet(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.openWindow(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.window.size(); got != mostWindow {
+		t.Errorf("the window is %d messages, want %d", got, mostWindow)
+	}
+}
