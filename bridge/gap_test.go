@@ -104,74 +104,69 @@ func TestWhenTheFeedLastStreamed(t *testing.T) {
 	} {
 		p, q := loading(t)
 		p.cfg.FeedURL = tt.url
-		second := int(read.Add(tt.ended).Sub(gapTime)/time.Second) - 1
-		if err := q.Append(kindFrame, frameOf(secondBar("X", second, 1)), read); err != nil {
-			t.Fatal(err)
-		}
-		put(t, q, kindGap, newGap(p.cfg, reasonRestart, time.Time{}, time.Now()).encode())
-		loadAll(p)
-		settle(p, "stocks.agg.X")
-		loadAll(p)
-		g, err := parseGap(p.lanes["stocks.gap"].head.raw)
-		if err != nil || g.From.Sub(read) != tt.want {
-			t.Errorf("%s: got a gap from %v, %v, want it from %v", tt.name, g.From.Sub(read), err, tt.want)
+		storeBar(t, p, q, read, tt.ended)
+		g := loadedGap(t, p, q, newGap(p.cfg, reasonRestart, time.Time{}, time.Now()))
+		if got := g.From.Sub(read); got != tt.want {
+			t.Errorf("%s: got a gap from %v, want it from %v", tt.name, got, tt.want)
 		}
 	}
 }
 
-// TestGapBehindWhatIsStored: the frame before a gap may have been stored by a process before this one, and have waited for it while it was
-// stopped; then the newest bar in the stream says more than the clock.
-func TestGapBehindWhatIsStored(t *testing.T) {
-	read := time.Now().Truncate(time.Second).Add(-time.Hour)
-	for _, tt := range []struct {
-		name     string
-		streamed time.Duration // by the stream, from when the frame was read
-		want     time.Duration
-	}{
-		{"at once", -2 * time.Second, -2 * time.Second},
-		{"stopped over the weekend", -60 * time.Hour, -60 * time.Hour},
-		{"a replay", -8 * 24 * time.Hour, 0},
-		{"another bridge has stored since", time.Minute, 0},
-	} {
-		p, q := loading(t)
-		p.streamed = read.Add(tt.streamed)
-		put(t, q, kindGap, newGap(p.cfg, "disconnected", read, time.Now()).encode())
-		loadAll(p)
-		g, err := parseGap(p.lanes["stocks.gap"].head.raw)
-		if err != nil || g.From.Sub(read) != tt.want {
-			t.Errorf("%s: got a gap from %v, %v, want it from %v", tt.name, g.From.Sub(read), err, tt.want)
-		}
-	}
-}
-
-// TestGapOfAStoppedBridge: what it read when it went on had waited for it. The stream tells more only of the time before it read that.
+// TestGapOfAStoppedBridge: what it read when it went on had waited for it, so that its newest bar says more than the clock, or that of the
+// stream, where a process before this one has stored it. The stream tells that only by what was stored before it was read, and a pong behind
+// it says that the feed was there.
 func TestGapOfAStoppedBridge(t *testing.T) {
-	read := time.Now().Truncate(time.Second).Add(-time.Hour)
 	const waited = 60 * time.Hour
+	read := time.Now().Truncate(time.Second).Add(-time.Hour)
 	for _, tt := range []struct {
 		name     string
+		loaded   bool          // by this process
+		pong     time.Duration // the newest, from when the frame was read; zero: none since
 		streamed time.Duration // by the stream, from when the frame was read
 		want     time.Duration
 	}{
-		{"alone", -waited - time.Minute, -waited},
-		{"another bridge was on meanwhile", -time.Minute, -time.Minute},
-		{"another bridge has stored since", time.Minute, -waited},
+		{"alone", true, 0, -waited - time.Minute, -waited},
+		{"another bridge was on meanwhile", true, 0, -time.Minute, -time.Minute},
+		{"another bridge has stored since", true, 0, time.Minute, -waited},
+		{"a pong came", true, time.Minute, -waited, time.Minute},
+		{"not stopped, and started anew", false, 0, -2 * time.Second, -2 * time.Second},
+		{"started anew", false, 0, -waited, -waited},
+		{"started anew, and a replay", false, 0, -8 * 24 * time.Hour, 0},
+		{"started anew, and another bridge has stored since", false, 0, time.Minute, 0},
 	} {
 		p, q := loading(t)
 		p.streamed = read.Add(tt.streamed)
-		second := int(read.Add(-waited).Sub(gapTime)/time.Second) - 1
-		if err := q.Append(kindFrame, frameOf(secondBar("X", second, 1)), read); err != nil {
-			t.Fatal(err)
+		if tt.loaded {
+			storeBar(t, p, q, read, -waited)
 		}
-		put(t, q, kindGap, newGap(p.cfg, "disconnected", read, time.Now()).encode())
-		loadAll(p)
-		settle(p, "stocks.agg.X")
-		loadAll(p)
-		g, err := parseGap(p.lanes["stocks.gap"].head.raw)
-		if err != nil || g.From.Sub(read) != tt.want {
-			t.Errorf("%s: got a gap from %v, %v, want it from %v", tt.name, g.From.Sub(read), err, tt.want)
+		g := loadedGap(t, p, q, newGap(p.cfg, "disconnected", read.Add(tt.pong), time.Now()))
+		if got := g.From.Sub(read); got != tt.want {
+			t.Errorf("%s: got a gap from %v, want it from %v", tt.name, got, tt.want)
 		}
 	}
+}
+
+// storeBar has a bar in the stream that was read at a time, and whose window ended so long after that.
+func storeBar(t *testing.T, p *publisher, q *memory, read time.Time, ended time.Duration) {
+	t.Helper()
+	second := int(read.Add(ended).Sub(gapTime)/time.Second) - 1
+	if err := q.Append(kindFrame, frameOf(secondBar("X", second, 1)), read); err != nil {
+		t.Fatal(err)
+	}
+	loadAll(p)
+	settle(p, "stocks.agg.X")
+}
+
+// loadedGap returns the record of a gap that the feed has found.
+func loadedGap(t *testing.T, p *publisher, q *memory, g gap) gap {
+	t.Helper()
+	put(t, q, kindGap, g.encode())
+	loadAll(p)
+	got, err := parseGap(p.lanes[gapSubject(p.market)].head.raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 // TestLastBarOfADelayedFeed was new when it came, however old its window was then.
